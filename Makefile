@@ -1,0 +1,47 @@
+# On a bare machine: `make demo` shows httptop, `make test` tests it. Both install what they need, and say so.
+
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=CI,HTTPTOP_CORPUS)
+
+.PHONY: help setup demo test lint clean
+
+help:
+	@echo "make setup   BCC from the distribution, httptop into $(VENV)"
+	@echo "make demo    the live screen on traffic that httptop makes itself"
+	@echo "make test    all tests, as root (ARGS=... goes to pytest)"
+	@echo "make lint    ruff and mypy"
+	@echo "make clean   remove what make has made"
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml .ci/packages
+	@.ci/packages run
+	@test -x $(VENV)/bin/python || "$$(.ci/packages python)" -m venv $(VENV)
+	@echo "httptop: installing into $(VENV), with what it needs from PyPI"
+	@$(PIP) --editable .
+	@touch $@
+	@echo "httptop: ready; start it with: sudo $(CURDIR)/$(VENV)/bin/httptop"
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	@echo "httptop: installing what tests and lint need from PyPI into $(VENV)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready-dev
+	@.ci/packages test
+	@touch $@
+
+demo: setup
+	$(SUDO) $(CURDIR)/$(VENV)/bin/httptop --demo
+
+test: $(VENV)/.ready-test
+	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(VENV)/.ready-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

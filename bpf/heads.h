@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Is this the beginning of an HTTP/1.x message? By content alone: no port is assumed (RFC 9112 sections 3 and 4).
+ * httptop/capture/walk.py states the same in Python.
+ */
+#pragma once
+#include "packet.h"
+
+#define CRLFCRLF 0x0d0a0d0a
+#define STATUS_LINE_MIN 12 /* "HTTP/1.1 200" */
+
+/* What a scan over the first bytes of a payload found. It lies in a map: values that are read back from a map are
+ * unknown to the verifier, so it need not follow each of the places where a loop can end. */
+struct scan {
+	__u32 length;       /* bytes to look at, at most DATA_MAX */
+	__u32 line_end;     /* behind the first line; 0: it does not end here */
+	__u32 request_line; /* it ends in HTTP/1.x */
+	__u32 head_end;     /* behind the first empty line; 0: none */
+};
+
+/* Up to eight characters as one big-endian word; a BPF program can call no memcmp(). */
+#define CHARACTER(text, i) ((__u64)(i < sizeof(text) - 1 ? (text)[i < sizeof(text) ? i : 0] : 0) << (56 - 8 * i))
+#define WORD(text) \
+	(CHARACTER(text, 0) | CHARACTER(text, 1) | CHARACTER(text, 2) | CHARACTER(text, 3) | CHARACTER(text, 4) | \
+	 CHARACTER(text, 5) | CHARACTER(text, 6) | CHARACTER(text, 7))
+#define STARTS(word, text) ((word) >> (64 - 8 * (sizeof(text) - 1)) == WORD(text) >> (64 - 8 * (sizeof(text) - 1)))
+
+static __always_inline int is_digit(__u8 c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static __always_inline int is_visible(__u8 c)
+{
+	return c >= 0x21 && c <= 0x7e;
+}
+
+/* RFC 9110 section 5.6.2 */
+static __always_inline int is_tchar(__u8 c)
+{
+	const __u64 low = 0x03ff6cfa00000000ULL;  /* !#$%&'*+-. and digits */
+	const __u64 high = 0x57ffffffc7fffffeULL; /* letters ^_`|~ */
+
+	return c < 64 ? low >> c & 1 : c < 128 ? high >> (c - 64) & 1 : 0;
+}
+
+/* The counter of a well-known method that `b` (16 bytes) begins with, COUNT_OTHER: none of them. */
+static __always_inline __u32 known_method(const __u8 *b)
+{
+	__u64 start = be64(b);
+	__u32 method = COUNT_OTHER;
+	__u8 target = 0;
+
+	if (STARTS(start, "GET "))
+		method = COUNT_GET, target = b[4];
+	else if (STARTS(start, "POST "))
+		method = COUNT_POST, target = b[5];
+	else if (STARTS(start, "PUT "))
+		method = COUNT_PUT, target = b[4];
+	else if (STARTS(start, "HEAD "))
+		method = COUNT_HEAD, target = b[5];
+	else if (STARTS(start, "DELETE "))
+		method = COUNT_DELETE, target = b[7];
+	else if (STARTS(start, "PATCH "))
+		method = COUNT_PATCH, target = b[6];
+	else if (STARTS(start, "OPTIONS "))
+		method = COUNT_OPTIONS, target = b[8];
+	else if (STARTS(start, "CONNECT "))
+		method = COUNT_CONNECT, target = b[8];
+	else if (STARTS(start, "TRACE "))
+		method = COUNT_TRACE, target = b[6];
+	return is_visible(target) || target == ' ' ? method : COUNT_OTHER; /* nginx takes several spaces */
+}
+
+static __always_inline int is_status_line(const __u8 *b)
+{
+	return STARTS(be64(b), "HTTP/1.");
+}
+
+/* The HTTP/2 connection preface, RFC 9113 section 3.4 */
+static __always_inline int is_preface(const __u8 *b)
+{
+	return be64(b) == WORD("PRI * HT") && be64(b + 8) == WORD("TP/2.0\r\n");
+}
+
+static __always_inline __u32 status_class(const __u8 *b)
+{
+	return b[8] == ' ' && b[9] >= '1' && b[9] <= '5' ? COUNT_1XX + b[9] - '1' : COUNT_NO_CLASS;
+}
+
+/* Whether `n` < 12 bytes could still become a status line. */
+static __always_inline int status_prefix(const __u8 *b, __u32 n)
+{
+#pragma unroll
+	for (__u32 i = 0; i < STATUS_LINE_MIN; i++) { /* unrolled: a BPF program has no place for the string */
+		if (i >= n)
+			return 1;
+		if (i < 7 ? b[i] != "HTTP/1."[i] : i == 8 ? b[i] != ' ' : !is_digit(b[i]))
+			return 0;
+	}
+	return 0;
+}
+
+/* Length of the token that `b` (32 bytes) begins with, at most TOKEN_MAX + 1. */
+static __always_inline __u32 token_length(const __u8 *b, __u32 n)
+{
+	__u32 i;
+
+	for (i = 0; i <= TOKEN_MAX; i++)
+		if (i >= n || !is_tchar(b[i]))
+			break;
+	return i;
+}
+
+static __always_inline void scan_line(const __u8 *data, struct scan *scan)
+{
+	__u64 last = 0;   /* the eight bytes before this one */
+	__u64 before = 0; /* the eight bytes before the last of them */
+	__u32 n = scan->length;
+
+	for (__u32 i = 0; i < DATA_MAX; i++) {
+		if (i >= n)
+			return;
+		__u8 c = data[i];
+		if (c == '\n') {
+			__u64 end = (last & 0xff) == '\r' ? before : last;
+			/* "HTTP/1." and a digit */
+			scan->request_line = end >> 8 == WORD("HTTP/1.") >> 8 && is_digit(end & 0xff);
+			scan->line_end = i + 1;
+			return;
+		}
+		before = last;
+		last = last << 8 | c;
+	}
+}
+
+/* The first empty line, from the end of the first line on. */
+static __always_inline void scan_head(const __u8 *data, struct scan *scan)
+{
+	__u32 n = scan->line_end ? scan->length : 0, at = scan->line_end, last = '\r' << 8 | '\n';
+
+	for (__u32 i = 0; i < DATA_MAX; i++, at++) {
+		if (at >= n)
+			return;
+		last = last << 8 | data[at & (DATA_MAX - 1)];
+		if (last == CRLFCRLF) {
+			scan->head_end = at + 1;
+			return;
+		}
+	}
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The other half of the socket filter: a segment that begins like a message, or continues one that is followed, or ends
+ * a flow. Count it, remember what is needed to know the next one, and send it through the ring.
+ *
+ * Counting comes before the ring is tried: totals are exact even when records are lost.
+ */
+#define NO_WAKEUP 1         /* BPF_RB_NO_WAKEUP: user space reads on a timer */
+#define RESPONSE_BYTES 1024 /* of a response that stands alone: its head; nobody asks for its body */
+
+/* Make the compiler read from the map what it has just written there, see struct scan. */
+#define READ_BACK() asm volatile("" ::: "memory")
+
+struct flow_end {
+	struct flow_key flow;
+	__u32 end;
+};
+
+/* Pointers cannot be kept in the scratch. */
+struct sighting {
+	struct scratch *scratch;
+	struct flow *flow;
+	struct direction *dir;
+	__u64 *counters;
+};
+
+BPF_TABLE("lru_hash", struct flow_end, struct owner, owners, OWNERS_MAX);
+BPF_RINGBUF_OUTPUT(heads, RING_PAGES);
+
+static __always_inline void count(struct sighting *s, __u32 which)
+{
+	s->counters[which & (COUNTERS - 1)]++;
+}
+
+static __always_inline int has_body_method(__u32 method)
+{
+	return method == COUNT_POST || method == COUNT_PUT || method == COUNT_PATCH || method == COUNT_OTHER;
+}
+
+static __always_inline void owner_of(struct owner *to, const struct flow_key *flow, __u32 end)
+{
+	struct flow_end key = {.flow = *flow, .end = end};
+	struct owner *known = owners.lookup(&key);
+
+	if (known)
+		*to = *known;
+	else
+		__builtin_memset(to, 0, sizeof(*to));
+}
+
+/* Load up to DATA_MAX bytes of the payload from `skip` on; returns how many. */
+static __always_inline __u32 load_data(struct __sk_buff *skb, struct scratch *scratch, __u32 skip)
+{
+	__u32 available = scratch->segment.available, n = available - skip;
+
+	if (skip >= available)
+		return 0;
+	if (n > DATA_MAX)
+		n = DATA_MAX;
+	n = ((n - 1) & (DATA_MAX - 1)) + 1; /* what the verifier needs to see */
+	return LOAD(skb, scratch->segment.offset + skip, scratch->data, n) ? 0 : n;
+}
+
+static __always_inline void send(struct sighting *s, __u64 n)
+{
+	__u32 kind = s->scratch->record.kind;
+
+	asm volatile("" : "+r"(n)); /* keep the bound that is checked in the register that is used */
+	if (n > DATA_MAX)
+		n = DATA_MAX;
+	s->scratch->record.data_len = n;
+	if (heads.ringbuf_output(s->scratch, sizeof(struct record) + n, NO_WAKEUP))
+		count(s, kind == KIND_REQUEST ? LOST_REQUEST : kind == KIND_RESPONSE ? LOST_RESPONSE : LOST_SEGMENT);
+}
+
+static __always_inline void fill_record(struct __sk_buff *skb, struct sighting *s, __u32 kind, __u32 flags)
+{
+	struct record *record = &s->scratch->record;
+	struct segment *g = &s->scratch->segment;
+
+	record->ts_ns = bpf_ktime_get_ns();
+	record->flow = g->flow;
+	record->seq = g->seq;
+	record->ack = g->ack;
+	record->payload_len = g->payload_len;
+	record->kind = kind;
+	record->from = g->from;
+	record->flags = flags;
+	record->ifindex = skb->ifindex;
+	owner_of(&record->owner[0], &g->flow, 0);
+	owner_of(&record->owner[1], &g->flow, 1);
+}
+
+/* A token and a space: a request if the line ends in HTTP/1.x, perhaps one if the line has not ended. */
+static __always_inline __u32 classify_line(const __u8 *b, const struct scan *scan)
+{
+	__u8 target = b[(token_length(b, TOKEN_MAX + 1) + 1) & 31];
+
+	if (scan->request_line)
+		return KIND_REQUEST;
+	if (!scan->line_end && (target == '/' || target == 'h' || target == 'H' || target == '*'))
+		return KIND_PARTIAL;
+	return KIND_NONE;
+}
+
+/* What the payload is, now that all that can be looked at is in the scratch. */
+static __always_inline __u32 classify(struct scratch *scratch)
+{
+	__u32 kind = scratch->kind;
+
+	scratch->scan.length = kind == KIND_REQUEST || scratch->counter == COUNT_OTHER ? scratch->loaded : 0;
+	READ_BACK();
+	scan_line(scratch->data, &scratch->scan);
+	READ_BACK();
+	scan_head(scratch->data, &scratch->scan);
+	READ_BACK();
+	if (scratch->counter == COUNT_OTHER)
+		kind = classify_line(scratch->data, &scratch->scan);
+	if (scratch->followed && (kind == KIND_NONE || kind == KIND_PARTIAL))
+		kind = KIND_MORE;
+	return kind;
+}
+
+/* Whether this head was seen before; remembers it if not. */
+static __always_inline int seen_before(struct direction *d, __u32 seq)
+{
+#pragma unroll
+	for (int i = 0; i < RECENT_HEADS; i++)
+		if (i < d->heads && d->recent[i] == seq)
+			return 1;
+	d->recent[d->heads & (RECENT_HEADS - 1)] = seq;
+	/* beyond the first round only the position matters: keep it in range for ever */
+	d->heads = d->heads >= 2 * RECENT_HEADS - 1 ? RECENT_HEADS : d->heads + 1;
+	return 0;
+}
+
+static __always_inline void after_request(struct sighting *s, __u32 flags)
+{
+	struct scan *scan = &s->scratch->scan;
+	int body = has_body_method(s->scratch->counter), ends = s->scratch->tail == bpf_htonl(CRLFCRLF);
+	int more = scan->head_end && scan->head_end < s->scratch->segment.payload_len;
+
+	if ((s->dir->awaiting && !(flags & FLAG_SEEN)) || (more && (!body || ends)))
+		s->flow->pipelined = 1;
+	s->dir->awaiting = 1;
+	s->dir->budget = ends && !body ? 0 : FOLLOW_BYTES;
+}
+
+/* Its head alone is wanted; more only when it may be cut short, or when the next one may follow anywhere. */
+static __always_inline void after_response(struct sighting *s, struct direction *peer)
+{
+	int whole = s->scratch->segment.payload_len >= RESPONSE_BYTES || s->scratch->tail == bpf_htonl(CRLFCRLF);
+
+	if (s->scratch->counter != COUNT_1XX) {
+		peer->awaiting = 0;
+		if (!s->flow->pipelined)
+			peer->budget = 0;
+	}
+	s->dir->budget = s->flow->pipelined ? 4 * FOLLOW_BYTES : whole ? 0 : DATA_MAX;
+}
+
+static __always_inline void after_more(struct sighting *s)
+{
+	__u32 n = s->scratch->segment.payload_len;
+
+	s->dir->budget -= n < s->dir->budget ? n : s->dir->budget;
+	if (s->scratch->tail == bpf_htonl(CRLFCRLF))
+		s->flow->pipelined = 1;
+}
+
+static __always_inline void advance(struct sighting *s, __u32 kind, __u32 flags)
+{
+	struct segment *g = &s->scratch->segment;
+	__u32 end = g->seq + g->payload_len;
+
+	if (kind == KIND_REQUEST)
+		after_request(s, flags);
+	else if (kind == KIND_RESPONSE)
+		after_response(s, &s->flow->dir[!g->from]);
+	else if (kind == KIND_PARTIAL)
+		s->dir->budget = DATA_MAX;
+	else
+		after_more(s);
+	if (!s->dir->started)
+		s->dir->first = g->seq;
+	if (!s->dir->started || (__s32)(end - s->dir->next) > 0)
+		s->dir->next = end;
+	s->dir->started = 1;
+}
+
+/* The payload, or as much as is asked for, as records of at most DATA_MAX bytes. */
+static __always_inline void deliver(struct __sk_buff *skb, struct sighting *s, __u32 kind, __u32 flags)
+{
+	struct record *record = &s->scratch->record;
+	__u32 most = s->flow->pipelined ? 4 * FOLLOW_BYTES : FOLLOW_BYTES, loaded = s->scratch->loaded;
+	__u32 seq = s->scratch->segment.seq, payload_len = s->scratch->segment.payload_len;
+
+	fill_record(skb, s, kind, flags | (s->dir->budget ? FLAG_FOLLOWED : 0));
+	if (kind == KIND_RESPONSE && !s->flow->pipelined)
+		most = loaded = loaded < RESPONSE_BYTES ? loaded : RESPONSE_BYTES;
+	send(s, loaded);
+	for (int i = 1; i < SEGMENT_MAX / DATA_MAX; i++) {
+		__u32 skip = i * DATA_MAX;
+		if (skip >= most)
+			break;
+		__u32 n = load_data(skb, s->scratch, skip);
+		if (!n)
+			break;
+		record->seq = seq + skip;
+		record->payload_len = payload_len - skip;
+		record->kind = KIND_MORE;
+		record->counter = COUNTERS;
+		send(s, n);
+	}
+}
+
+static __always_inline struct flow *new_flow(struct segment *g)
+{
+	struct flow fresh = {};
+
+	flows.update(&g->flow, &fresh);
+	return flows.lookup(&g->flow);
+}
+
+static __always_inline void see_payload(struct __sk_buff *skb, struct sighting *s)
+{
+	struct scratch *scratch = s->scratch;
+	struct segment *g = &scratch->segment;
+	__u32 kind = classify(scratch), flags = 0;
+
+	scratch->record.counter = COUNTERS;
+	if (kind == KIND_NONE)
+		return;
+	if (!s->flow) {
+		s->flow = new_flow(g);
+		flags = FLAG_NEW;
+	}
+	if (!s->flow)
+		return;
+	s->dir = &s->flow->dir[g->from & 1];
+	if (kind == KIND_REQUEST || kind == KIND_RESPONSE) {
+		if (!seen_before(s->dir, g->seq)) {
+			scratch->record.counter = scratch->counter;
+			count(s, scratch->counter);
+		} else if ((__s32)(g->seq + g->payload_len - s->dir->next) <= 0) {
+			count(s, SKIP_DUPLICATES);
+			return;
+		} else {
+			flags |= FLAG_SEEN;
+		}
+	}
+	scratch->tail = 0;
+	if (g->available >= 4)
+		LOAD(skb, g->offset + g->available - 4, &scratch->tail, 4);
+	advance(s, kind, flags);
+	deliver(skb, s, kind, flags);
+}
+
+static __always_inline void see_end(struct __sk_buff *skb, struct sighting *s)
+{
+	struct segment *g = &s->scratch->segment;
+
+	fill_record(skb, s, KIND_END,
+		    (g->tcp_flags & TCP_FIN ? FLAG_FIN : 0) | (g->tcp_flags & TCP_RST ? FLAG_RST : 0));
+	s->scratch->record.seq = g->seq + g->payload_len;
+	s->scratch->record.payload_len = 0;
+	s->scratch->record.counter = COUNTERS;
+	send(s, 0);
+}
+
+int http_deliver(struct __sk_buff *skb)
+{
+	struct sighting s = {};
+	__u32 zero = 0, cpu = bpf_get_smp_processor_id();
+	struct counters *row = counters.lookup(&cpu);
+
+	s.scratch = scratches.lookup(&zero);
+	if (!s.scratch || !row)
+		return 0;
+	s.counters = row->n;
+	struct segment *g = &s.scratch->segment;
+	struct flow *flow = flows.lookup(&g->flow);
+	if (flow && flow->opaque)
+		return 0;
+	s.flow = flow;
+	s.scratch->followed = flow && g->payload_len && follows(&flow->dir[g->from & 1], g->seq);
+	__builtin_memset(&s.scratch->scan, 0, sizeof(s.scratch->scan));
+	s.scratch->loaded = load_data(skb, s.scratch, 0);
+	if (s.scratch->loaded)
+		see_payload(skb, &s);
+	if (s.flow && (g->tcp_flags & (TCP_FIN | TCP_RST)))
+		see_end(skb, &s);
+	return 0;
+}

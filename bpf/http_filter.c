@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The socket filter. It sees each packet of an interface and decides early: nothing to us (most packets), or something
+ * for http_deliver.c, which it tail-calls. It never keeps a packet.
+ *
+ * Two programs and not one: the second is verified from one state, with all that it needs in the scratch; as one
+ * program the verifier would walk its loops once for every way that leads to them, and give up.
+ * A socket filter runs with softirqs off, so a row of counters that belongs to one CPU has one writer.
+ */
+#include <uapi/linux/if_packet.h>
+#include "packet.h"
+#include "heads.h"
+
+#define MMAPABLE 1024 /* BPF_F_MMAPABLE: counters are read without a system call, so without any privilege */
+#define LOOPBACK 1    /* lo is the first interface of every network namespace */
+
+struct counters {
+	__u64 n[COUNTERS];
+};
+
+/* What is known of the bytes that one endpoint sends. */
+struct direction {
+	__u32 recent[RECENT_HEADS]; /* sequence numbers of its last heads */
+	__u32 heads;                /* how many there were */
+	__u32 first;                /* the first byte that was delivered */
+	__u32 next;                 /* behind the furthest one */
+	__u32 budget;               /* how many more bytes are followed */
+	__u16 awaiting;             /* it sent a request and has no final response yet */
+	__u16 started;              /* `first` and `next` are known */
+};
+
+struct flow {
+	struct direction dir[2];
+	__u32 pipelined; /* requests were sent ahead of responses: both directions are followed */
+	__u32 opaque;    /* TLS or HTTP/2: left alone */
+};
+
+/* From the filter to http_deliver; the record is built in place. */
+struct scratch {
+	struct record record;
+	__u8 data[DATA_MAX];
+	struct scan scan;
+	struct segment segment;
+	__u32 kind, counter, followed;
+	__u32 loaded; /* bytes in data */
+	__u32 tail; /* the payload's last four bytes */
+};
+
+BPF_F_TABLE("array", u32, struct counters, counters, CPUS, MMAPABLE);
+BPF_TABLE("percpu_array", u32, struct scratch, scratches, 1);
+BPF_TABLE("lru_hash", struct flow_key, struct flow, flows, FLOWS_MAX);
+BPF_PROG_ARRAY(programs, 1);
+
+static __always_inline int follows(struct direction *d, __u32 seq)
+{
+	return d->budget && seq - d->next + SEGMENT_MAX <= 2 * SEGMENT_MAX;
+}
+
+/* By the first bytes alone: kind << 8 | counter. KIND_NONE with COUNT_OTHER: the whole line must be seen. */
+static __always_inline __u32 classify_start(const __u8 *b, __u32 n)
+{
+	if (n >= STATUS_LINE_MIN && is_status_line(b))
+		return KIND_RESPONSE << 8 | status_class(b);
+	__u32 method = known_method(b);
+	if (method != COUNT_OTHER)
+		return KIND_REQUEST << 8 | method;
+	if (n < STATUS_LINE_MIN && status_prefix(b, n))
+		return KIND_PARTIAL << 8;
+	__u32 token = token_length(b, n);
+	if (!token || token > TOKEN_MAX)
+		return 0;
+	if (token == n || (b[token & 31] == ' ' && token + 1 == n))
+		return KIND_PARTIAL << 8;
+	return b[token & 31] == ' ' && is_visible(b[(token + 1) & 31]) ? COUNT_OTHER : 0;
+}
+
+/* TLS or HTTP/2 with prior knowledge: counted once for a flow, never parsed. */
+static __always_inline __u32 unreadable(const __u8 *b)
+{
+	if (b[0] == 0x16 && b[1] == 3 && b[2] <= 4 && b[5] == 1)
+		return SKIP_TLS_FLOWS;
+	return is_preface(b) ? SKIP_HTTP2_FLOWS : 0;
+}
+
+static __always_inline void leave_alone(struct segment *g, __u64 *row, __u32 counter)
+{
+	struct flow *known = flows.lookup(&g->flow);
+	struct flow fresh = {.opaque = 1};
+
+	if (known && known->opaque)
+		return;
+	row[counter & (COUNTERS - 1)]++;
+	flows.update(&g->flow, &fresh);
+}
+
+/* Hand over to http_deliver; comes back only when there is no such program. */
+static __always_inline void hand_over(struct __sk_buff *skb, struct segment *g, __u32 start)
+{
+	__u32 zero = 0;
+	struct scratch *scratch = scratches.lookup(&zero);
+
+	if (!scratch)
+		return;
+	scratch->segment = *g;
+	scratch->kind = start >> 8;
+	scratch->counter = start & 0xff;
+	programs.call(skb, 0);
+}
+
+static __always_inline void see_segment(struct __sk_buff *skb, struct segment *g, __u64 *row)
+{
+	__u8 b[32] __attribute__((aligned(8))) = {};
+	__u32 n = g->available < sizeof(b) ? g->available : sizeof(b), start = 0;
+
+	if (n) {
+		if (LOAD(skb, g->offset, b, ((n - 1) & (sizeof(b) - 1)) + 1))
+			return;
+		__u32 counter = unreadable(b);
+		if (counter) {
+			leave_alone(g, row, counter);
+			return;
+		}
+		start = classify_start(b, n);
+	}
+	if (start) {
+		hand_over(skb, g, start);
+		return;
+	}
+	struct flow *flow = flows.lookup(&g->flow);
+	if (!flow || flow->opaque)
+		return;
+	int followed = n && follows(&flow->dir[g->from & 1], g->seq);
+	if (followed || (g->tcp_flags & (TCP_FIN | TCP_RST)))
+		hand_over(skb, g, 0);
+}
+
+/* A new connection has nothing of the old one; but a SYN may also be the old one's, seen again. */
+static __always_inline void begin(struct segment *g)
+{
+	struct flow *flow = flows.lookup(&g->flow);
+	struct direction *d = flow ? &flow->dir[g->from & 1] : 0;
+
+	if (d && !(d->started && d->first == g->seq))
+		flows.delete(&g->flow);
+}
+
+int http_filter(struct __sk_buff *skb)
+{
+	struct segment segment = {};
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct counters *row = counters.lookup(&cpu);
+
+	/* lo shows each packet twice, going out and coming in */
+	if (!row || (skb->ifindex == LOOPBACK && skb->pkt_type == PACKET_OUTGOING))
+		return 0;
+	row->n[WORK_PACKETS]++;
+	enum walked walked = walk(skb, &segment);
+	if (walked == WALK_FRAGMENT)
+		row->n[SKIP_FRAGMENTS]++;
+	if (walked == WALK_MALFORMED)
+		row->n[SKIP_MALFORMED]++;
+	if (walked != WALK_SEGMENT)
+		return 0;
+	if (!segment.payload_len && !(segment.tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)))
+		return 0;
+	if (!PORT_WANTED(bpf_ntohs(segment.flow.port[0])) && !PORT_WANTED(bpf_ntohs(segment.flow.port[1])))
+		return 0;
+	if (segment.tcp_flags & TCP_SYN)
+		begin(&segment);
+	see_segment(skb, &segment, row->n);
+	return 0;
+}

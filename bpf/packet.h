@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The walk: from the network header of a packet to its TCP payload. No map is touched here, so that every
+ * program that sees packets can share it. httptop/capture/walk.py states the same in Python.
+ */
+#pragma once
+#include "events.h"
+
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86dd
+#define VLAN_TAGS 2
+#define MPLS_LABELS 4
+#define MPLS_BOTTOM 0x100
+#define EXTENSIONS 6
+#define IP_FRAGMENT 0x3fff /* more-fragments bit and offset */
+#define PROTO_TCP 6
+#define TCP_FIN 1
+#define TCP_SYN 2
+#define TCP_RST 4
+
+enum walked { WALK_SEGMENT, WALK_OTHER, WALK_FRAGMENT, WALK_MALFORMED };
+
+/* A TCP segment; `offset` of its payload is from the network header, `available` what the packet holds of it. */
+struct segment {
+	struct flow_key flow;
+	__u32 seq, ack, offset, payload_len, available;
+	__u8 from, tcp_flags;
+};
+
+struct ipv4 {
+	__u8 version_ihl, tos;
+	__be16 total_len, id, fragment;
+	__u8 ttl, protocol;
+	__be16 checksum;
+	__u8 source[4], destination[4];
+};
+
+struct ipv6 {
+	__be32 flow_label;
+	__be16 payload_len;
+	__u8 next, hop_limit;
+	__u8 source[16], destination[16];
+};
+
+struct tcp {
+	__be16 source, destination;
+	__be32 seq, ack;
+	__u8 offset, flags;
+	__be16 window, checksum, urgent;
+};
+
+/* The one place where the programs differ: how bytes are taken out of a packet. 0: all of them. */
+#define LOAD(skb, at, into, n) bpf_skb_load_bytes(skb, at, into, n)
+
+static __always_inline __u64 be64(const __u8 *bytes)
+{
+	return bpf_ntohll(*(const __u64 *)bytes);
+}
+
+/* Whether endpoint (a, port_a) comes before (b, port_b), compared as bytes. */
+static __always_inline int before(const __u8 *a, __be16 port_a, const __u8 *b, __be16 port_b)
+{
+	__u64 high_a = be64(a), high_b = be64(b), low_a = be64(a + 8), low_b = be64(b + 8);
+
+	if (high_a != high_b)
+		return high_a < high_b;
+	if (low_a != low_b)
+		return low_a < low_b;
+	return bpf_ntohs(port_a) <= bpf_ntohs(port_b);
+}
+
+/* Fill `key` in canonical order; returns the index of the source in it. */
+static __always_inline __u8 canonical(struct flow_key *key, const __u8 *source, __be16 source_port,
+				      const __u8 *destination, __be16 destination_port)
+{
+	__u8 from = !before(source, source_port, destination, destination_port);
+
+	__builtin_memcpy(key->addr[0], from ? destination : source, 16);
+	__builtin_memcpy(key->addr[1], from ? source : destination, 16);
+	key->port[0] = from ? destination_port : source_port;
+	key->port[1] = from ? source_port : destination_port;
+	return from;
+}
+
+static __always_inline void v4_mapped(__u8 *to, const __u8 *address)
+{
+	*(__u64 *)to = 0;
+	*(__u32 *)(to + 8) = bpf_htonl(0xffff);
+	*(__u32 *)(to + 12) = *(const __u32 *)address;
+}
+
+/* `addresses`: source and destination, 16 bytes each; `end`: where the IP packet ends. */
+static __always_inline enum walked walk_tcp(struct __sk_buff *skb, __u32 at, __u32 end, const __u8 *addresses,
+					    struct segment *segment)
+{
+	struct tcp tcp;
+
+	if (LOAD(skb, at, &tcp, sizeof(tcp)))
+		return WALK_MALFORMED;
+	__u32 header = (tcp.offset >> 4) * 4;
+	if (header < sizeof(tcp) || at + header > end)
+		return WALK_MALFORMED;
+	segment->from = canonical(&segment->flow, addresses, tcp.source, addresses + 16, tcp.destination);
+	segment->tcp_flags = tcp.flags;
+	segment->seq = bpf_ntohl(tcp.seq) + !!(tcp.flags & TCP_SYN);
+	segment->ack = bpf_ntohl(tcp.ack);
+	segment->offset = at + header;
+	segment->payload_len = end - segment->offset;
+	segment->available = end <= skb->len ? segment->payload_len
+		: skb->len > segment->offset ? skb->len - segment->offset : 0;
+	return segment->payload_len && !segment->available ? WALK_MALFORMED : WALK_SEGMENT;
+}
+
+static __always_inline enum walked walk_ipv4(struct __sk_buff *skb, __u32 at, struct segment *segment)
+{
+	__u64 addresses[4]; /* as words: the verifier wants them aligned */
+	struct ipv4 ip;
+
+	if (LOAD(skb, at, &ip, sizeof(ip)))
+		return WALK_MALFORMED;
+	__u32 header = (ip.version_ihl & 15) * 4, total = bpf_ntohs(ip.total_len);
+	if (ip.version_ihl >> 4 != 4 || header < sizeof(ip))
+		return WALK_MALFORMED;
+	if (ip.fragment & bpf_htons(IP_FRAGMENT))
+		return WALK_FRAGMENT;
+	if (ip.protocol != PROTO_TCP)
+		return WALK_OTHER;
+	v4_mapped((__u8 *)addresses, ip.source);
+	v4_mapped((__u8 *)(addresses + 2), ip.destination);
+	/* 0: a super-packet that the network card is still to cut (Linux "BIG TCP", TSO) */
+	return walk_tcp(skb, at + header, total ? at + total : skb->len, (__u8 *)addresses, segment);
+}
+
+/* RFC 8200 section 4: which headers may stand between IPv6 and TCP. Returns the offset of TCP, or -walked. */
+static __always_inline int skip_extensions(struct __sk_buff *skb, __u32 at, __u8 next)
+{
+	for (int i = 0; i <= EXTENSIONS; i++) {
+		__u8 extension[4];
+
+		if (next == PROTO_TCP)
+			return at;
+		if (next != 0 && next != 43 && next != 44 && next != 51 && next != 60)
+			return -WALK_OTHER;
+		if (LOAD(skb, at, extension, sizeof(extension)))
+			return -WALK_MALFORMED;
+		if (next == 44 && (*(__be16 *)(extension + 2) & bpf_htons(0xfff9)))
+			return -WALK_FRAGMENT;
+		at += next == 44 ? 8 : next == 51 ? (extension[1] + 2) * 4 : (extension[1] + 1) * 8;
+		next = extension[0];
+	}
+	return -WALK_OTHER;
+}
+
+static __always_inline enum walked walk_ipv6(struct __sk_buff *skb, __u32 at, struct segment *segment)
+{
+	__u64 addresses[4];
+	struct ipv6 ip;
+
+	if (LOAD(skb, at, &ip, sizeof(ip)))
+		return WALK_MALFORMED;
+	if ((ip.flow_label & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000))
+		return WALK_MALFORMED;
+	int tcp = skip_extensions(skb, at + sizeof(ip), ip.next);
+	if (tcp < 0)
+		return -tcp;
+	__u32 payload = bpf_ntohs(ip.payload_len);
+	__builtin_memcpy(addresses, ip.source, 32);
+	return walk_tcp(skb, tcp, payload ? at + sizeof(ip) + payload : skb->len, (__u8 *)addresses, segment);
+}
+
+static __always_inline int is_vlan(__be16 protocol)
+{
+	return protocol == bpf_htons(0x8100) || protocol == bpf_htons(0x88a8) || protocol == bpf_htons(0x9100);
+}
+
+/* Step over MPLS labels; the version nibble behind the last one says what follows. */
+static __always_inline __be16 skip_mpls(struct __sk_buff *skb, __u32 *at)
+{
+	for (int i = 0; i < MPLS_LABELS; i++) {
+		__be32 label;
+		__u8 version;
+
+		if (LOAD(skb, *at, &label, sizeof(label)))
+			return 0;
+		*at += sizeof(label);
+		if (!(label & bpf_htonl(MPLS_BOTTOM)))
+			continue;
+		if (LOAD(skb, *at, &version, sizeof(version)))
+			return 0;
+		return version >> 4 == 4 ? bpf_htons(ETH_P_IP) : version >> 4 == 6 ? bpf_htons(ETH_P_IPV6) : 0;
+	}
+	return 0;
+}
+
+static __always_inline enum walked walk(struct __sk_buff *skb, struct segment *segment)
+{
+	__be16 protocol = skb->protocol;
+	__u32 at = 0;
+
+	for (int i = 0; i < VLAN_TAGS && is_vlan(protocol); i++) {
+		__be16 tag[2];
+
+		if (LOAD(skb, at, tag, sizeof(tag)))
+			return WALK_MALFORMED;
+		protocol = tag[1];
+		at += sizeof(tag);
+	}
+	if (protocol == bpf_htons(0x8847) || protocol == bpf_htons(0x8848))
+		protocol = skip_mpls(skb, &at);
+	if (protocol == bpf_htons(ETH_P_IP))
+		return walk_ipv4(skb, at, segment);
+	if (protocol == bpf_htons(ETH_P_IPV6))
+		return walk_ipv6(skb, at, segment);
+	return WALK_OTHER;
+}

@@ -1,0 +1,76 @@
+"""Is this the beginning of an HTTP/1.x message? By content alone, as in bpf/heads.h (RFC 9112 sections 3 and 4)."""
+
+from __future__ import annotations
+
+import re
+
+from httptop.records import DATA_MAX, METHODS, TOKEN_MAX, Counter, Kind
+
+# Members of an Enum are slow to look up: once, here.
+NONE, REQUEST, RESPONSE, PARTIAL, MORE, END = Kind
+
+CRLFCRLF = b"\r\n\r\n"
+STATUS_LINE_MIN = len("HTTP/1.1 200")
+
+_TCHAR = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+_FIRST = frozenset(byte for byte in range(128) if re.match(_TCHAR, bytes([byte])))
+_METHOD = re.compile(rb"(" + "|".join(METHODS).encode() + rb") [ -~]")  # nginx takes several spaces
+_STATUS_PREFIX = re.compile(rb"HTTP/1\.(?:[0-9](?: [0-9]{0,2})?)?")
+_TOKEN = re.compile(_TCHAR + rb"{1,%d}(?!%s)" % (TOKEN_MAX, _TCHAR))
+_VERSION = re.compile(rb"HTTP/1\.[0-9]")
+_METHOD_COUNTERS = {name.encode(): Counter[name] for name in METHODS}
+_CLASSES = (Counter.C1XX, Counter.C2XX, Counter.C3XX, Counter.C4XX, Counter.C5XX)
+
+
+def unreadable(payload: bytes) -> Counter | None:
+    """What to count for a payload that shows that its flow can never be read: TLS, or HTTP/2 with prior knowledge."""
+    if payload[0] == 0x16 and payload[1:2] == b"\x03" and payload[2:3] <= b"\x04" and payload[5:6] == b"\x01":
+        return Counter.TLS_FLOWS
+    return Counter.HTTP2_FLOWS if payload.startswith(b"PRI * HTTP/2.0\r\n") else None
+
+
+def classify(payload: bytes) -> tuple[Kind, Counter | None]:
+    """What a payload begins with, by its first DATA_MAX bytes alone, and the counter of a head."""
+    if payload[0] not in _FIRST:
+        return NONE, None
+    if payload.startswith(b"HTTP/1.") and len(payload) >= STATUS_LINE_MIN:
+        return RESPONSE, _status_class(payload)
+    method = _METHOD.match(payload)
+    if method:
+        return REQUEST, _METHOD_COUNTERS[method[1]]
+    if len(payload) < STATUS_LINE_MIN and (b"HTTP/1.".startswith(payload) or _STATUS_PREFIX.fullmatch(payload)):
+        return PARTIAL, None
+    token = _TOKEN.match(payload)
+    return _classify_token(payload, token.end()) if token else (NONE, None)
+
+
+def _status_class(payload: bytes) -> Counter:
+    digit = payload[9] - ord("0")
+    return _CLASSES[digit - 1] if payload[8] == ord(" ") and 1 <= digit <= 5 else Counter.NO_CLASS
+
+
+def _classify_token(payload: bytes, end: int) -> tuple[Kind, Counter | None]:
+    """`end`: of the token that it begins with. A request if its line ends in HTTP/1.x, perhaps one if it is cut."""
+    after = payload[end : end + 2]
+    if after in (b"", b" "):
+        return PARTIAL, None
+    if after[0] != 0x20 or not 0x21 <= after[1] <= 0x7E:
+        return NONE, None
+    line_end = payload.find(b"\n", 0, DATA_MAX)
+    if line_end < 0:
+        return PARTIAL if after[1] in b"/hH*" else NONE, None
+    line = payload[max(line_end - 9, 0) : line_end].removesuffix(b"\r")
+    if _VERSION.fullmatch(line[-8:]):
+        return REQUEST, Counter.OTHER
+    return NONE, None
+
+
+def head_end(payload: bytes) -> int:
+    """Behind the first empty line within DATA_MAX bytes; 0: there is none."""
+    line_end = payload.find(b"\n", 0, DATA_MAX) + 1
+    if not line_end:
+        return 0
+    if payload.startswith(b"\r\n", line_end, DATA_MAX):
+        return line_end + 2
+    found = payload.find(CRLFCRLF, line_end, DATA_MAX)
+    return found + 4 if found >= 0 else 0

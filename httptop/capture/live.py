@@ -1,0 +1,228 @@
+"""Live capture: starts the privileged child, takes over its fds, gives up root, then drains the rings."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import mmap
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from httptop.capture import interfaces, preflight, privileges, system
+from httptop.capture.rings import PerfRing, RingBuffer
+from httptop.errors import HttptopError, MissingFeatureError
+from httptop.records import COUNTERS, NO_OWNER, OWNER, Batch, Counter, How, Record, flow_key
+from httptop.snapshot import SelfCost, SourceInfo
+
+RING_BYTES = 16 << 20  # 0.1 s of everything at 150,000 exchanges/s; 1 s at 10,000
+ACCEPT_PAGES = 64  # 3,200 accept() per CPU and read
+FLOWS = 65536  # 13 MB in the kernel
+OWNERS = 131072  # two ends to a flow; 12 MB
+LOAD_TIMEOUT_S = 20.0
+RECORDS_PER_READ = 20_000  # bounds what one read holds in memory, and how long it keeps the thread
+BUSY_NAP_S, IDLE_NAP_S = 0.02, 0.1
+NICE = 10
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_ROW_BYTES = COUNTERS * 8
+
+
+def bpf_directory() -> Path:
+    """Where the BPF sources are: in the installed package, or beside it in a checkout."""
+    installed = _PACKAGE / "bpf"
+    return installed if installed.is_dir() else _PACKAGE.parent / "bpf"
+
+
+def pythons() -> tuple[str, ...]:
+    """Interpreters to run the loader with: our own if it has a bcc, then the distribution's."""
+    own = (sys.executable,) if importlib.util.find_spec("bcc") else ()
+    return tuple(dict.fromkeys((*own, preflight.SYSTEM_PYTHON)))
+
+
+class LiveSource:
+    """HTTP on network interfaces of this host, from the kernel."""
+
+    epoch_offset_ns = 0
+
+    def __init__(self, names: tuple[str, ...], ports: frozenset[int] = frozenset(), *, ring_bytes: int = RING_BYTES,
+                 before_drop: Callable[[], object] = lambda: None, keep_root: bool = False) -> None:
+        self.info = SourceInfo("live", names)
+        self.missing: tuple[str, ...] = ()  # parts of the kernel side that this kernel cannot run
+        self._ports = ports
+        self._ring_bytes = ring_bytes
+        self._before_drop = before_drop
+        self._keep_root = keep_root
+        self._meter = system.SelfMeter()
+        self._fds: dict[str, list[int]] = {}
+        self._packets: list[socket.socket] = []
+        self._child: subprocess.Popen[bytes] | None = None
+        self._ring: RingBuffer | None = None
+        self._counters: mmap.mmap | None = None
+        self._accepts: list[PerfRing] = []
+        self._seeds: list[Record] = []
+        self._busy = False
+        self._accepts_before = 0
+
+    def open(self) -> None:
+        """Attach; MissingFeatureError or HttptopError when that cannot be."""
+        preflight.require_privileges()
+        interfaces.require(self.info.interfaces)
+        self._load()
+        self._map()
+        self.epoch_offset_ns = time.time_ns() - time.monotonic_ns()
+        self._seeds = [_seed(*flow) for flow in system.open_flows()]
+        # The watched service comes first: under full load we lose events, which are counted, and it keeps its speed.
+        # On Linux this is for the calling thread alone; the screen stays as quick as it was.
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+        self._before_drop()
+        if not self._keep_root:
+            privileges.drop()
+
+    def read(self, timeout_s: float) -> Batch:
+        """Nap, then drain. Shorter naps while there is much to read: the ring must not fill up meanwhile."""
+        if self._packets:
+            time.sleep(min(timeout_s, BUSY_NAP_S if self._busy else IDLE_NAP_S))
+            self._check_interfaces()
+        batch = self._drain()
+        self._busy = len(batch.records) > RECORDS_PER_READ // 100
+        return batch
+
+    def finish(self) -> Batch:
+        """Detach; from now on every Batch that is read is one of what is left, and the counters are final."""
+        self._close_packets()
+        return self._drain()
+
+    def cost(self) -> SelfCost:
+        """What this process costs."""
+        return self._meter.read()
+
+    def close(self) -> None:
+        """Let go of everything; the kernel then frees its side."""
+        self._stop_child()
+        self._close_packets()
+        for ring in (self._ring, self._counters, *self._accepts):
+            if ring is not None:
+                ring.close()
+        self._ring = self._counters = None
+        self._accepts = []
+        for fd in [fd for fds in self._fds.values() for fd in fds]:
+            os.close(fd)
+        self._fds = {}
+
+    def _load(self) -> None:
+        failure = MissingFeatureError("no Python here can import BCC", preflight.install_hint(_os_release()))
+        for python in pythons():
+            answer = self._run_loader(python)
+            if "error" not in answer:
+                self.missing = tuple(answer["missing"])
+                return
+            what, do = answer["error"]
+            if not what.startswith(("ModuleNotFoundError: No module named 'bcc", "ImportError: ")):
+                raise MissingFeatureError(f"cannot attach to the kernel: {what}", do or "run: httptop --check")
+        raise failure
+
+    def _run_loader(self, python: str) -> dict[str, Any]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        config = {
+            "bpf": str(bpf_directory()), "interfaces": [(name, name == "lo") for name in self.info.interfaces],
+            "ports": sorted(self._ports), "ring_bytes": self._ring_bytes, "flows": FLOWS, "owners": OWNERS,
+            "accept_pages": ACCEPT_PAGES,
+        }
+        loader = str(Path(__file__).with_name("loader.py"))
+        with ours, theirs, tempfile.TemporaryFile() as errors:
+            try:
+                self._child = subprocess.Popen(
+                    [python, "-I", loader, str(theirs.fileno()), json.dumps(config)], pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
+            except OSError as error:
+                return {"error": [f"ImportError: {error}", ""]}
+            theirs.close()
+            ours.settimeout(LOAD_TIMEOUT_S)
+            try:
+                return self._receive(ours) or {"error": [_last_line(errors), ""]}
+            finally:
+                self._stop_child()
+
+    def _receive(self, sock: socket.socket) -> dict[str, Any]:
+        answer: dict[str, Any] = {"more": True}
+        while answer.get("more"):
+            try:
+                data, fds, _, _ = socket.recv_fds(sock, 1 << 16, 253)
+            except TimeoutError:
+                return {"error": [f"the loader did not finish within {LOAD_TIMEOUT_S:g} s", ""]}
+            if not data:
+                return {}
+            answer = json.loads(data)
+            for name, fd in zip(answer.get("names", ()), fds, strict=True):
+                self._fds.setdefault(name, []).append(fd)
+        return answer
+
+    def _stop_child(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(1.0)
+            child.kill()
+            child.wait()
+
+    def _map(self) -> None:
+        self._packets = [socket.socket(fileno=fd) for fd in self._fds.pop("packets")]
+        self._ring = RingBuffer(self._fds["heads"][0], self._ring_bytes)
+        size = -(-_ROW_BYTES * os.sysconf("SC_NPROCESSORS_CONF") // mmap.PAGESIZE) * mmap.PAGESIZE
+        self._counters = mmap.mmap(self._fds["counters"][0], size, mmap.MAP_SHARED, mmap.PROT_READ)
+        self._accepts = [PerfRing(fd, ACCEPT_PAGES) for fd in self._fds.get("accepted", ())]
+        # The tracepoints run a moment before their rings are there: those accepts are not of our time.
+        self._accepts_before = self._read_counters()[Counter.LOST_ACCEPT]
+
+    def _drain(self, most: int = RECORDS_PER_READ) -> Batch:
+        accepts = [accept for ring in self._accepts for accept in ring.drain()]
+        records = self._ring.drain(most) if self._ring else []
+        seeds, self._seeds = self._seeds, []
+        return Batch(seeds + records, accepts, self._read_counters(), time.monotonic_ns())
+
+    def _read_counters(self) -> tuple[int, ...]:
+        if self._counters is None:
+            return (0,) * COUNTERS
+        with memoryview(self._counters) as raw, raw.cast("Q") as words:
+            counters = [sum(words[i::COUNTERS]) for i in range(COUNTERS)]
+        counters[Counter.LOST_ACCEPT] -= self._accepts_before
+        return tuple(counters)
+
+    def _check_interfaces(self) -> None:
+        present = interfaces.names()
+        if not any(name == "any" or name in present for name in self.info.interfaces):
+            gone = ", ".join(self.info.interfaces)
+            raise HttptopError(f"interface {gone} has vanished", "start again when it is back, or use -i any")
+
+    def _close_packets(self) -> None:
+        for sock in self._packets:
+            sock.close()
+        self._packets = []
+
+
+def _seed(local: bytes, remote: bytes, pid: int) -> Record:
+    """A flow that was open before: a record without data that names the owner of its local end."""
+    process = system.process(pid)
+    owner = OWNER.pack(pid, How.SOCK_DIAG, 0, process.comm.encode()[:15] if process else b"")
+    flow, end = flow_key(local, remote)
+    return Record(0, flow, 0, 0, 0, 0, end, 0, 0, (owner, NO_OWNER) if end == 0 else (NO_OWNER, owner), b"")
+
+
+def _os_release() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/etc/os-release").read_text(encoding="utf-8")
+    return ""
+
+
+def _last_line(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    lines = [line.strip() for line in errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line), lines[-1] if lines else "the loader died silently")

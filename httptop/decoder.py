@@ -1,0 +1,269 @@
+"""Records to messages: order, duplicates, holes and framing.
+
+Where nothing tells where a body ends, a segment that begins like a message is one if its sender has heard something
+new from its peer since the current message began (its ACK moved): a body that merely looks like a head comes from a
+sender that is still talking.
+"""
+
+from __future__ import annotations
+
+from httptop import http1
+from httptop.flows import Flow, Pairing, Sink
+from httptop.http1 import Request, Response
+from httptop.records import FLAG_FIN, FLAG_FOLLOWED, FLAG_NEW, FLAG_RST, NO_OWNER, Kind, Record
+from httptop.streams import HeadCache, State, Stream, after
+
+STASH_MAX = 64  # segments of one direction kept while a hole in a head may still be filled
+BACK_BYTES, AHEAD_BYTES = 1 << 20, 1 << 28  # further away than this, a number belongs to another connection
+
+
+class Decoder:
+    """Feeds records to flows and tells the sink what they say."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._pairing = Pairing(sink)
+        self._heads = HeadCache()
+
+    def feed(self, flow: Flow, record: Record) -> None:
+        """One record of `flow`, in the order of capture."""
+        stream = flow.streams[record.sender]
+        if record.kind == Kind.END:
+            self._end(flow, record)
+            return
+        if record.flags & FLAG_NEW and stream.started and (flow.closed or self._is_far(stream, record)):
+            self.abandon(flow)
+            flow.reset()
+            stream = flow.streams[record.sender]
+        if flow.tunnel or not record.data:
+            return
+        if stream.position == record.seq and stream.state is State.HEAD and stream.started and not stream.buffer:
+            self._expected(flow, stream, record)
+        else:
+            self._place(flow, stream, record)
+        if stream.stash:
+            self._unstash(flow, stream)
+
+    def _expected(self, flow: Flow, stream: Stream, record: Record) -> None:
+        """A message begins where one should: the common case, and shorter when its head has been parsed before."""
+        data = record.data
+        head = self._heads.known(data)
+        if head is None or not self._plausible(flow, record, head):
+            self._consume(flow, stream, record, data)
+            return
+        stream.head_seq, stream.head_ns, stream.ack = record.seq, record.ts_ns, record.ack
+        stream.position = stream.head_end = (record.seq + head.length) & 0xFFFFFFFF
+        self._emit(flow, stream, head, record)
+        if len(data) > head.length and not flow.tunnel:
+            self._consume(flow, stream, record, data[head.length :])
+
+    def flush(self, flow: Flow) -> None:
+        """No more bytes will come: take heads that have begun as far as they go."""
+        for stream in flow.streams:
+            if stream.buffer:
+                self._finish_head(flow, stream)
+
+    def abandon(self, flow: Flow) -> None:
+        """Nothing more will be heard of `flow`: finish what has begun and give up on what waits."""
+        self.flush(flow)
+        self._pairing.abandon(flow)
+
+    @staticmethod
+    def _is_far(stream: Stream, record: Record) -> bool:
+        return not -BACK_BYTES < after(record.seq, stream.position) < AHEAD_BYTES
+
+    def _end(self, flow: Flow, record: Record) -> None:
+        stream = flow.streams[record.sender]
+        if record.flags & FLAG_RST:
+            flow.closed = True
+            self.abandon(flow)
+        elif record.flags & FLAG_FIN and flow.client is not None and record.sender != flow.client:
+            if stream.messages and stream.state in (State.UNKNOWN, State.CHUNKED):
+                self._pairing.response_ends(flow, stream, record.seq)
+                stream.state = State.HEAD
+            flow.closed = True
+            self.abandon(flow)
+
+    def _place(self, flow: Flow, stream: Stream, record: Record) -> None:
+        """Bring the stream's position to the record, then look at its bytes."""
+        begins = record.kind in (Kind.REQUEST, Kind.RESPONSE)
+        if not stream.started:
+            stream.restart(record.seq)
+        ahead = after(record.seq, stream.position)
+        if ahead < 0:
+            self._late(flow, stream, record, -ahead)
+        elif ahead:
+            self._skip(flow, stream, record, ahead, begins=begins)
+        elif stream.state == State.UNKNOWN or (begins and self._body_never_came(flow, stream, record)):
+            self._resume(flow, stream, record, begins=begins)
+        else:
+            self._consume(flow, stream, record, record.data)
+
+    def _late(self, flow: Flow, stream: Stream, record: Record, behind: int) -> None:
+        """Bytes from before the position: a retransmission with new bytes at its end, or a gap that is filled."""
+        if len(record.data) > behind:
+            trimmed = record._replace(seq=stream.position, payload_len=record.payload_len - behind,
+                                      data=record.data[behind:], kind=Kind.MORE)
+            self._place(flow, stream, trimmed)
+        elif stream.gap is not None and self._in_gap(stream.gap, record):
+            self._stray(flow, record)
+        else:
+            self._sink.on_duplicate()
+
+    @staticmethod
+    def _in_gap(gap: tuple[int, int], record: Record) -> bool:
+        return after(record.seq, gap[0]) >= 0 and after(record.seq + record.payload_len, gap[1]) <= 0
+
+    def _stray(self, flow: Flow, record: Record) -> None:
+        """A message that was overtaken by a later one: understood on its own."""
+        data, stream = record.data, Stream()
+        stream.head_ns = record.ts_ns
+        while data:
+            head = self._heads.parse(data, final=True, searched=0)
+            if isinstance(head, http1.Verdict):
+                return
+            stream.head_seq = (record.seq + len(record.data) - len(data)) & 0xFFFFFFFF
+            self._emit(flow, stream, head, record)
+            data = data[head.length + (head.content_length or 0) :]
+
+    def _skip(self, flow: Flow, stream: Stream, record: Record, ahead: int, *, begins: bool) -> None:
+        """Pass over `ahead` bytes that were not delivered; a reordered segment may still fill a hole in a head."""
+        if stream.state == State.BODY and stream.left >= ahead:
+            stream.left -= ahead
+            if not stream.left:
+                stream.state = State.HEAD
+        elif stream.state == State.CHUNKED and stream.chunked is not None and stream.chunked.skip(ahead):
+            pass
+        elif stream.state == State.HEAD and stream.buffer:
+            stream.stash.append(record)
+            if len(stream.stash) > STASH_MAX or (begins and after(record.ack, stream.ack) > 0):
+                self._give_up(flow, stream)
+            return
+        elif stream.state != State.HEAD:
+            stream.state = State.UNKNOWN
+        elif not begins:
+            return
+        else:
+            stream.gap = (stream.position, record.seq)
+        stream.position = record.seq
+        self._place(flow, stream, record)
+
+    def _give_up(self, flow: Flow, stream: Stream) -> None:
+        """The rest of a head was lost: its sender goes on, or its peer answers."""
+        self._sink.on_resync()
+        self._finish_head(flow, stream)
+        stash, stream.stash = sorted(stream.stash, key=lambda r: after(r.seq, stream.position)), []
+        for record in stash:
+            self._place(flow, stream, record)
+
+    def _unstash(self, flow: Flow, stream: Stream) -> None:
+        """Place what waited for the byte that has now come."""
+        progress = True
+        while progress and stream.stash:
+            progress = False
+            for record in stream.stash:
+                if after(record.seq, stream.position) <= 0 or stream.state != State.HEAD or not stream.buffer:
+                    stream.stash.remove(record)
+                    self._place(flow, stream, record)
+                    progress = True
+                    break
+
+    def _body_never_came(self, flow: Flow, stream: Stream, record: Record) -> bool:
+        """A head where a body was announced: Expect: 100-continue that was refused, or the answer to an unseen HEAD."""
+        return (stream.state == State.BODY and record.seq == stream.head_end and after(record.ack, stream.ack) > 0
+                and (record.sender != flow.client or not flow.pending))
+
+    def _resume(self, flow: Flow, stream: Stream, record: Record, *, begins: bool) -> None:
+        """Decide whether this is the next message, when nothing tells where the current one ends."""
+        expected = Kind.REQUEST if record.sender == flow.client else Kind.RESPONSE
+        if begins and record.kind == expected and after(record.ack, stream.ack) > 0:
+            if expected == Kind.RESPONSE:
+                self._pairing.response_ends(flow, stream, record.seq)
+            stream.restart(record.seq)
+            self._consume(flow, stream, record, record.data)
+        else:
+            stream.position = (record.seq + len(record.data)) & 0xFFFFFFFF
+
+    def _consume(self, flow: Flow, stream: Stream, record: Record, data: bytes) -> None:
+        """Look at `data`, which begins at the stream's position, message by message."""
+        while data:
+            if stream.state == State.HEAD:
+                used = self._read_head(flow, stream, record, data)
+            elif stream.state == State.BODY:
+                used = min(stream.left, len(data))
+                stream.left -= used
+                if not stream.left:
+                    stream.state = State.HEAD
+            else:
+                used = self._read_unframed(flow, stream, data)
+            stream.position = (stream.position + used) & 0xFFFFFFFF
+            data = data[used:]
+            if flow.tunnel:
+                return
+
+    def _read_unframed(self, flow: Flow, stream: Stream, data: bytes) -> int:
+        if stream.state == State.CHUNKED and stream.chunked is not None:
+            end = stream.chunked.feed(data)
+            if stream.chunked.broken:
+                stream.state = State.UNKNOWN
+            elif end is not None:
+                stream.state = State.HEAD
+                if stream is not flow.streams[flow.client or 0]:
+                    self._pairing.response_ends(flow, stream, stream.position + end)
+                return end
+        return len(data)
+
+    def _read_head(self, flow: Flow, stream: Stream, record: Record, data: bytes) -> int:
+        """Returns how many bytes of `data` belong to the head."""
+        if not stream.buffer:
+            stripped = http1.empty_lines(data)
+            if stripped:
+                return stripped
+            stream.head_seq, stream.head_ns, stream.ack = stream.position, record.ts_ns, record.ack
+        held = len(stream.buffer)
+        whole = stream.buffer + data if held else data
+        rest_follows = record.kind != Kind.RESPONSE and record.payload_len > len(record.data)
+        final = not record.flags & FLAG_FOLLOWED and not rest_follows
+        head = self._heads.parse(whole, final=final, searched=stream.searched)
+        if head is http1.NEED_MORE:
+            stream.buffer, stream.searched = whole, len(whole)
+            return len(data)
+        stream.buffer, stream.searched = b"", 0
+        if isinstance(head, http1.Verdict) or not self._plausible(flow, record, head):
+            stream.state = State.UNKNOWN
+            return len(data)
+        stream.position = (stream.position + head.length - held) & 0xFFFFFFFF
+        stream.head_end = stream.position
+        self._emit(flow, stream, head, record)
+        stream.position = (stream.position - (head.length - held)) & 0xFFFFFFFF
+        return head.length - held
+
+    @staticmethod
+    def _plausible(flow: Flow, record: Record, head: Request | Response) -> bool:
+        """A side that asks does not answer."""
+        if flow.client is None:
+            return True
+        return (record.sender == flow.client) == isinstance(head, Request)
+
+    def _finish_head(self, flow: Flow, stream: Stream) -> None:
+        """No more of the head in the buffer will come: take it as far as it goes."""
+        data, stream.buffer, stream.searched = stream.buffer, b"", 0
+        head = self._heads.parse(data, final=True, searched=0)
+        stream.state = State.UNKNOWN
+        sender = 0 if stream is flow.streams[0] else 1
+        record = Record(stream.head_ns, flow.key, stream.head_seq, stream.ack, len(data), Kind.MORE, sender, 0, 0,
+                        (NO_OWNER, NO_OWNER), data)
+        if not isinstance(head, http1.Verdict) and self._plausible(flow, record, head):
+            stream.head_end = stream.position
+            self._emit(flow, stream, head, record)
+            stream.state = State.UNKNOWN
+
+    def _emit(self, flow: Flow, stream: Stream, head: Request | Response, record: Record) -> None:
+        stream.messages += 1
+        if isinstance(head, Request):
+            self._pairing.request(flow, stream, head, record)
+            return
+        asker = flow.streams[1 - record.sender]
+        if not flow.pending and asker.buffer and head.status >= 200:
+            self._give_up(flow, asker)
+        self._pairing.response(flow, stream, head, record)

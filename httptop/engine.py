@@ -1,0 +1,268 @@
+"""Records in, Snapshots out: joins flows, owners and cells. Pure: time comes with the records."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, deque
+from itertools import islice
+
+from httptop import losses, records, stats
+from httptop.cells import Cells, Marks, MutableCell, Recent
+from httptop.decoder import Decoder
+from httptop.exchanges import Log, path_of
+from httptop.flows import Flow, Pending
+from httptop.http1 import Request, Response
+from httptop.owners import Lookup, Owned, Owners
+from httptop.records import NO_OWNER, Batch, How, Record
+from httptop.snapshot import (
+    AcceptRow,
+    AttributionRow,
+    Exchange,
+    InFlightRow,
+    Process,
+    SelfCost,
+    Snapshot,
+    SourceInfo,
+)
+
+FLOWS_MAX = 65536  # as many as the kernel remembers
+IN_FLIGHT_SHOWN = 200  # oldest first
+PATH_MAX = 1024  # characters of a path that are kept: what is longer is one row, told apart by its beginning
+HISTORY_S = 120
+MEMO_MAX = 64  # exchanges that one flow remembers the cells of
+_NO_CLASS = "other"
+
+
+Attribution = tuple["Process | None", str, How]
+Answered = tuple[Request, MutableCell, Recent, Recent]  # the head, so that its id() stays its own
+
+
+class Engine:
+    """The only mutable object of the core. `lookup` asks the host about a pid."""
+
+    def __init__(self, info: SourceInfo, epoch_offset_ns: int, lookup: Lookup, *, keep_query: bool = False,
+                 start_ns: int | None = None, exchanges: deque[Exchange] | None = None) -> None:
+        """`exchanges`: where each exchange is put; it bounds itself, or its reader empties it."""
+        self._exchanges = exchanges
+        self._log = None if exchanges is None else Log(exchanges.append, self._owned, epoch_offset_ns,
+                                                       keep_query=keep_query)
+        self._info = info
+        self._epoch_offset_ns = epoch_offset_ns
+        self._keep_query = keep_query
+        self._start_ns = start_ns
+        self._marks: Marks | None = None
+        self._owners = Owners(lookup)
+        self._decoder = Decoder(self)
+        self._flows: OrderedDict[bytes, Flow] = OrderedDict()
+        self._cells = Cells()
+        self._in_flight: dict[Pending, Flow] = {}
+        self._counters: tuple[int, ...] = (0,) * records.COUNTERS
+        self._candidates = [0] * (records.COUNTERS + 1)  # delivered, by kernel counter
+        self._methods: Counter[str] = Counter()
+        self._classes: Counter[str] = Counter()
+        self._events: Counter[str] = Counter()  # losses and skips that user space finds
+        self._accepts: dict[Process, Recent] = {}
+        self._attribution: dict[Attribution, Recent] = {}
+        self._history = stats.Rolling(HISTORY_S)
+
+    # -- records in ---------------------------------------------------------------------------------------------
+
+    def feed(self, batch: Batch) -> None:
+        """Take in what a Source has read."""
+        self._counters = batch.counters
+        if self._start_ns is None:
+            self._start_ns = self._begin(batch)
+        for accept in batch.accepts:
+            self._owners.accepted(accept)
+            process = self._owners.process(Owners.accepter(accept), accept.ts_ns).process
+            if process is not None:
+                self._accepts.setdefault(process, Recent()).total += 1
+        self._feed_records(batch.records)
+        if self._log is not None:
+            self._log.expire(batch.now_ns)
+
+    def _begin(self, batch: Batch) -> int | None:
+        """Live: now. In a file: when its first record was captured."""
+        if self._info.kind == "live":
+            return batch.now_ns
+        return batch.records[0].ts_ns if batch.records else None
+
+    def finish(self) -> None:
+        """Nothing more will come: heads that are cut short are taken as they are. What waits stays in flight."""
+        for flow in self._flows.values():
+            self._decoder.flush(flow)
+        if self._log is not None:
+            self._log.finish()
+            for pending, flow in self._in_flight.items():
+                self._log.unanswered(flow, pending)
+
+    def _feed_records(self, batch: list[Record]) -> None:
+        flows, candidates, decode = self._flows, self._candidates, self._decoder.feed
+        for record in batch:
+            key = record.flow
+            flow = flows.get(key)
+            if flow is None:
+                flow = self._new_flow(key)
+            else:
+                flows.move_to_end(key)
+            low, high = record.owners
+            if low != NO_OWNER:
+                flow.owners[0] = low
+            if high != NO_OWNER:
+                flow.owners[1] = high
+            candidates[record.counter] += 1
+            if record.kind:
+                decode(flow, record)
+
+    def _new_flow(self, key: bytes) -> Flow:
+        flow = self._flows[key] = Flow(key)
+        if len(self._flows) > FLOWS_MAX:
+            _, oldest = self._flows.popitem(last=False)
+            self._events["flow_evicted"] += bool(oldest.pending)
+            self._decoder.abandon(oldest)
+        return flow
+
+    # -- what flows say (flows.Sink) ----------------------------------------------------------------------------
+
+    def on_request(self, flow: Flow, pending: Pending) -> None:
+        """A request head is complete."""
+        self._methods[pending.head.method] += 1
+        self._history.add(pending.end_ns)
+        self._in_flight[pending] = flow
+
+    def on_response(self, flow: Flow, pending: Pending | None, head: Response, _seq: int, ts_ns: int) -> None:
+        """A response head is complete; `pending` None: interim, or to a request that was never seen."""
+        status = head.status
+        self._classes[f"{status // 100}xx" if 100 <= status < 600 else _NO_CLASS] += 1
+        interim = pending is None and 100 <= status < 200
+        if self._log is not None and not interim:
+            self._log.response(flow, pending, head, ts_ns)
+        if pending is None:
+            if not interim:
+                self._events["responses_alone"] += 1
+                flow.answer = self._cell("", "", "", status, flow, ts_ns)
+                flow.answer.responses += 1
+                flow.answer.dirty = True
+            return
+        del self._in_flight[pending]
+        _, cell, server, client = self._answered(flow, pending, status, ts_ns)
+        cell.answered(max(ts_ns - pending.end_ns, 0))
+        flow.answer = cell
+        server.total += 1
+        client.total += 1
+
+    def on_response_end(self, flow: Flow, length: int) -> None:
+        """The last response of `flow` is `length` bytes long, head included."""
+        cell = flow.answer
+        if cell is not None:
+            while cell.into is not None:
+                cell = cell.into
+            cell.bytes += length
+            cell.dirty = True
+            flow.answer = None
+        if self._log is not None:
+            self._log.end(flow, length)
+
+    def on_unanswered(self, flow: Flow, pending: Pending) -> None:
+        """Its answer will not come, or was not seen."""
+        del self._in_flight[pending]
+        self._events["unanswered"] += 1
+        if self._log is not None:
+            self._log.unanswered(flow, pending)
+        cell = self._request_cell(flow, pending)
+        cell.recent.total += 1
+        cell.dirty = True
+        for attributed in self._attributed(flow, pending.end_ns):
+            attributed.total += 1
+
+    def on_resync(self) -> None:
+        """A part of a head was never seen."""
+        self._events["head_incomplete"] += 1
+
+    def on_duplicate(self) -> None:
+        """Bytes that were looked at before."""
+        self._events["duplicates"] += 1
+
+    # -- where things are counted -------------------------------------------------------------------------------
+
+    def _ends(self, flow: Flow) -> tuple[bytes, bytes]:
+        """`struct owner` of server and client, as far as they are known now."""
+        client = flow.client or 0
+        server = flow.owners[1 - client]
+        if server == NO_OWNER:
+            server = self._owners.by_peer(flow.key, 1 - client)
+        return server, flow.owners[client]
+
+    def _owned(self, flow: Flow, ts_ns: int) -> tuple[Owned, Owned]:
+        server, client = self._ends(flow)
+        return self._owners.process(server, ts_ns), self._owners.process(client, ts_ns)
+
+    def _cell(self, method: str, host: str, path: str, status: int | None, flow: Flow, ts_ns: int) -> MutableCell:
+        server, client = self._owned(flow, ts_ns)
+        return self._cells.get((method, host, path, status, server.process, client.process))
+
+    def _answered(self, flow: Flow, pending: Pending, status: int, ts_ns: int) -> Answered:
+        """Where an exchange counts. The same one again on a flow is the common case, and is remembered there."""
+        head = pending.head
+        memo = (id(head), status, *flow.owners, ts_ns >> 30)  # processes are looked at again about once a second
+        known = flow.memo.get(memo)
+        if known is None or known[1].into is not None:
+            cell = self._cell(head.method, head.host, self._path(head), status, flow, ts_ns)
+            if len(flow.memo) >= MEMO_MAX:
+                flow.memo.clear()
+            known = flow.memo[memo] = (head, cell, *self._attributed(flow, ts_ns))
+        return known
+
+    def _request_cell(self, flow: Flow, pending: Pending) -> MutableCell:
+        head = pending.head
+        return self._cell(head.method, head.host, self._path(head), None, flow, pending.end_ns)
+
+    def _attributed(self, flow: Flow, ts_ns: int) -> tuple[Recent, Recent]:
+        server, client = self._owned(flow, ts_ns)
+        return (self._attribution.setdefault((server.process, "server", server.how), Recent()),
+                self._attribution.setdefault((client.process, "client", client.how), Recent()))
+
+    def _path(self, head: Request) -> str:
+        return path_of(head.target, keep_query=self._keep_query)[:PATH_MAX]
+
+    # -- snapshots out ------------------------------------------------------------------------------------------
+
+    def snapshot(self, now_ns: int, cost: SelfCost | None = None) -> Snapshot:
+        """All that is known at `now_ns` (the clock of the records)."""
+        start_ns = self._start_ns if self._start_ns is not None else now_ns
+        if self._marks is None:
+            self._marks = Marks(start_ns)
+        mark, base, window_s = self._marks.take(now_ns)
+        totals, completeness = losses.totals(self._counters, self._candidates, self._methods, self._classes)
+        waiting = Counter(self._request_cell(flow, pending) for pending, flow in self._in_flight.items())
+        cells = self._cells.freeze(mark, base, waiting)
+        return Snapshot(
+            source=self._info,
+            start_ns=start_ns + self._epoch_offset_ns,
+            end_ns=now_ns + self._epoch_offset_ns,
+            rate_window_s=window_s,
+            totals=totals,
+            requests_per_s=sum(cell.recent for cell in cells) / window_s,
+            history=self._history.per_second(now_ns),
+            completeness=completeness,
+            cells=cells,
+            accepts=tuple(AcceptRow(process, accepts.total, accepts.since(mark, base) / window_s)
+                          for process, accepts in self._accepts.items()),
+            attribution=tuple(AttributionRow(process, role, how.name.lower(), exchanges.total)
+                              for (process, role, how), exchanges in self._attribution.items()
+                              if exchanges.total and (process is not None or role == "server")),
+            in_flight=tuple(self._waiting(now_ns)),
+            in_flight_total=len(self._in_flight),
+            exchanges=tuple(self._exchanges or ()),
+            losses=losses.rows(self._counters, self._events),
+            skipped=losses.skipped(self._counters, self._events, self._cells.folded),
+            self_cost=cost or SelfCost(),
+        )
+
+    def _waiting(self, now_ns: int) -> list[InFlightRow]:
+        rows = []
+        for pending, flow in islice(self._in_flight.items(), IN_FLIGHT_SHOWN):
+            server, client = self._owned(flow, now_ns)
+            head = pending.head
+            rows.append(InFlightRow(head.method, head.host, self._path(head), (now_ns - pending.end_ns) / 1e6,
+                                    server.process, client.process))
+        return rows

@@ -1,0 +1,38 @@
+"""Snapshots as text: JSON and plain tables, of the same rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from httptop import rollup, sorting
+from httptop.filters import Filter
+from httptop.snapshot import Cell, InFlightRow, ProcessRow, Snapshot, UrlRow
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which part of a Snapshot to print, and in which order. `rows` bounds each list; `ports` is only told."""
+
+    keep: Filter = rollup.EVERYTHING
+    ports: frozenset[int] = frozenset()
+    sort: str = sorting.DEFAULT
+    rows: int | None = None
+
+    def urls(self, snapshot: Snapshot) -> list[UrlRow]:
+        """All URL rows in order, not yet bounded."""
+        return sorting.urls(rollup.urls(snapshot, self.keep), self.sort)
+
+    def processes(self, snapshot: Snapshot) -> list[ProcessRow]:
+        """All process rows in order, not yet bounded."""
+        return sorting.processes(rollup.processes(snapshot, self.keep), self.sort)
+
+    def in_flight(self, snapshot: Snapshot) -> list[InFlightRow]:
+        """Oldest first, not yet bounded."""
+        return [row for row in snapshot.in_flight if self.keep.matches(_unanswered(row))]
+
+
+EVERYTHING = View()
+
+
+def _unanswered(row: InFlightRow) -> Cell:
+    return Cell(row.method, row.host, row.path, None, row.server, row.client)

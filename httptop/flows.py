@@ -1,0 +1,131 @@
+"""One TCP connection: its two streams, and which response answers which request."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Protocol
+
+from httptop.cells import MutableCell
+from httptop.http1 import Request, Response
+from httptop.records import NO_OWNER, Record
+from httptop.streams import State, Stream, after
+
+PENDING_MAX = 1024  # requests of one flow that wait for an answer
+_NO_BODY = frozenset((204, 304))  # RFC 9112 6.3
+
+
+class Pending:
+    """A request that waits for its answer."""
+
+    __slots__ = ("ack", "alone", "end_ns", "head", "seq", "start_ns")
+
+    def __init__(self, head: Request, stream: Stream, record: Record, *, alone: bool) -> None:
+        self.head = head
+        self.seq = stream.head_seq  # of its first byte
+        self.start_ns = stream.head_ns  # its first byte
+        self.end_ns = record.ts_ns  # the last byte of its head
+        self.ack = record.ack
+        self.alone = alone  # nothing else waited for an answer when it was sent
+
+
+class Flow:
+    """Both directions of a connection. `client`: the endpoint that sends requests, None while not known."""
+
+    __slots__ = ("answer", "client", "closed", "key", "memo", "owners", "pending", "streams", "tunnel")
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.reset()
+        self.owners = [NO_OWNER, NO_OWNER]
+        self.answer: MutableCell | None = None  # the engine's: where the last response is counted
+        self.memo: dict[tuple[object, ...], Any] = {}  # the engine's too
+
+    def reset(self) -> None:
+        """Forget everything but who owned the ends."""
+        self.streams = (Stream(), Stream())
+        self.pending: deque[Pending] = deque()
+        self.client: int | None = None
+        self.tunnel = False  # CONNECT or Upgrade succeeded: what passes now is no HTTP of this flow
+        self.closed = False
+
+
+class Sink(Protocol):
+    """Who is told of messages, in the order in which they are understood; times are those of the capture."""
+
+    def on_request(self, flow: Flow, pending: Pending) -> None:
+        """A request head is complete."""
+
+    def on_response(self, flow: Flow, pending: Pending | None, head: Response, seq: int, ts_ns: int) -> None:
+        """A response head is complete; `pending` None: it is interim, or its request was never seen."""
+
+    def on_response_end(self, flow: Flow, length: int) -> None:
+        """The last response of `flow` is `length` bytes long, head included."""
+
+    def on_unanswered(self, flow: Flow, pending: Pending) -> None:
+        """The answer will not come, or was not seen."""
+
+    def on_resync(self) -> None:
+        """A part of a head was never seen."""
+
+    def on_duplicate(self) -> None:
+        """A segment held only bytes that were looked at before."""
+
+
+class Pairing:
+    """Responses answer requests in order (RFC 9112 9.3.2)."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def request(self, flow: Flow, stream: Stream, head: Request, record: Record) -> None:
+        """`record` holds the last byte of the head."""
+        flow.client = record.sender
+        self._drop_missed(flow, record)
+        self._end_answer(flow, record)
+        pending = Pending(head, stream, record, alone=not flow.pending)
+        flow.pending.append(pending)
+        stream.expect_body(head, none=False)
+        self._sink.on_request(flow, pending)
+        if len(flow.pending) > PENDING_MAX:
+            self._sink.on_unanswered(flow, flow.pending.popleft())
+
+    def _drop_missed(self, flow: Flow, record: Record) -> None:
+        """The client acknowledges an answer that we did not see, and goes on."""
+        if len(flow.pending) == 1 and flow.pending[0].alone and after(record.ack, flow.pending[0].ack) > 0:
+            server = flow.streams[1 - record.sender]
+            if not server.started or (not server.buffer and after(record.ack, server.position) > 0
+                                      and not server.interim and server.state != State.BODY):
+                self._sink.on_unanswered(flow, flow.pending.popleft())
+
+    def _end_answer(self, flow: Flow, record: Record) -> None:
+        """A client that waits for its answers has all of the last one when it asks again: its ACK tells the length."""
+        server = flow.streams[1 - record.sender]
+        if not flow.pending and server.messages and server.state in (State.UNKNOWN, State.CHUNKED):
+            self.response_ends(flow, server, record.ack)
+
+    def response(self, flow: Flow, stream: Stream, head: Response, record: Record) -> None:
+        """`record` holds the last byte of the head; latency is taken to the first one."""
+        flow.client = 1 - record.sender
+        stream.interim = 100 <= head.status < 200 and head.status != 101
+        if stream.interim:
+            self._sink.on_response(flow, None, head, stream.head_seq, stream.head_ns)
+            return
+        pending = flow.pending.popleft() if flow.pending else None
+        method = pending.head.method if pending is not None else ""
+        if head.status == 101 or (method == "CONNECT" and 200 <= head.status < 300):
+            flow.tunnel = True
+        stream.expect_body(head, none=head.status in _NO_BODY or method == "HEAD")
+        self._sink.on_response(flow, pending, head, stream.head_seq, stream.head_ns)
+        if stream.state is State.HEAD:
+            self._sink.on_response_end(flow, head.length)
+        elif stream.state is State.BODY:
+            self._sink.on_response_end(flow, head.length + stream.left)
+
+    def response_ends(self, flow: Flow, stream: Stream, seq: int) -> None:
+        """A response whose length was not announced ends before `seq`."""
+        self._sink.on_response_end(flow, max(after(seq, stream.head_seq), 0))
+
+    def abandon(self, flow: Flow) -> None:
+        """Nothing more will be heard of `flow`."""
+        while flow.pending:
+            self._sink.on_unanswered(flow, flow.pending.popleft())

@@ -1,0 +1,145 @@
+"""The records of bpf/events.h as user space sees them, and the one list of counters and loss reasons.
+
+Sizes and offsets are asserted against the C compiler's in tests/kernel.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import NamedTuple
+
+DATA_MAX = 2048
+SEGMENT_MAX = 65536
+RECENT_HEADS = 8
+FOLLOW_BYTES = 16384
+TOKEN_MAX = 24
+
+FLOW_KEY = struct.Struct("=16s16s2s2s")
+OWNER = struct.Struct("=IBB2x16s")
+RECORD = struct.Struct("=Q36sIIIHBBBB2xI24s24s4x")
+ACCEPT = struct.Struct("=QIi16s2sB5x16s")
+
+V4_MAPPED = bytes(10) + b"\xff\xff"
+NO_OWNER = bytes(OWNER.size)
+
+
+class How(enum.IntEnum):
+    """How the process at an end of a flow is known (`enum how`)."""
+
+    UNKNOWN = 0
+    ACCEPT = 1
+    RECV = 2
+    CONNECT = 3
+    SOCK_DIAG = 4
+
+
+class Kind(enum.IntEnum):
+    """What a record holds (`enum kind`)."""
+
+    NONE = 0
+    REQUEST = 1
+    RESPONSE = 2
+    PARTIAL = 3
+    MORE = 4
+    END = 5
+
+
+FLAG_FIN = 1
+FLAG_RST = 2
+FLAG_SEEN = 4
+FLAG_FOLLOWED = 8
+FLAG_NEW = 16
+
+
+class Counter(enum.IntEnum):
+    """Index of each kernel counter (`enum counter`)."""
+
+    GET = 0
+    HEAD = 1
+    POST = 2
+    PUT = 3
+    DELETE = 4
+    CONNECT = 5
+    OPTIONS = 6
+    TRACE = 7
+    PATCH = 8
+    OTHER = 9
+    C1XX = 10
+    C2XX = 11
+    C3XX = 12
+    C4XX = 13
+    C5XX = 14
+    NO_CLASS = 15
+    LOST_REQUEST = 16
+    LOST_RESPONSE = 17
+    LOST_SEGMENT = 18
+    LOST_ACCEPT = 19
+    DUPLICATES = 20
+    FRAGMENTS = 21
+    TLS_FLOWS = 22
+    HTTP2_FLOWS = 23
+    MALFORMED = 24
+    PACKETS = 25
+    ACCEPTS = 26
+    OWNERS = 27
+
+
+COUNTERS = 32
+METHODS = tuple(c.name for c in Counter if c < Counter.OTHER)
+STATUS_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "other")
+
+
+class Record(NamedTuple):
+    """One segment, or a part of one: `data` is its first bytes, `payload_len` its length on the wire."""
+
+    ts_ns: int
+    flow: bytes  # FLOW_KEY: endpoint 0 is the lower by (address, port)
+    seq: int
+    ack: int
+    payload_len: int
+    kind: int
+    sender: int  # endpoint 0 or 1
+    flags: int
+    ifindex: int
+    owners: tuple[bytes, bytes]  # OWNER of endpoint 0 and 1
+    data: bytes
+    counter: int = COUNTERS  # the Counter under which its head was counted; COUNTERS: it was not
+
+
+class Accept(NamedTuple):
+    """accept() returned in a process; `peer` is (address, port in network order), port 0 if not asked for."""
+
+    ts_ns: int
+    pid: int
+    fd: int
+    peer_addr: bytes
+    peer_port: bytes
+    thread: bool
+    comm: bytes
+
+
+class Batch(NamedTuple):
+    """What a Source read at once. `counters` are absolute (COUNTERS ints, summed over CPUs)."""
+
+    records: list[Record]
+    accepts: list[Accept]
+    counters: tuple[int, ...]
+    now_ns: int
+    eof: bool = False
+
+
+def endpoint(address: bytes, port: int) -> bytes:
+    """(4 or 16 address bytes, port) -> 18 bytes: comparable, IPv4 as v4-mapped."""
+    return (V4_MAPPED + address if len(address) == 4 else address) + port.to_bytes(2, "big")
+
+
+def flow_key(source: bytes, destination: bytes) -> tuple[bytes, int]:
+    """Two endpoints (18 bytes each) -> (canonical FLOW_KEY, index of `source` in it)."""
+    low, high, sender = (source, destination, 0) if source <= destination else (destination, source, 1)
+    return low[:16] + high[:16] + low[16:] + high[16:], sender
+
+
+def endpoints(flow: bytes) -> tuple[bytes, bytes]:
+    """FLOW_KEY -> endpoints 0 and 1 (18 bytes each)."""
+    return flow[:16] + flow[32:34], flow[16:32] + flow[34:36]

@@ -1,0 +1,110 @@
+"""One direction of a connection as a position in sequence space.
+
+The tap delivers heads and what may contain the next head, not bodies, so what is known about bytes that were never
+delivered is kept here: their number (Content-Length), that they lie inside a chunk, or nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from httptop import http1
+from httptop.http1 import Chunked, Request, Response
+from httptop.records import Record
+
+HEADS_MAX = 4096  # parsed heads that are remembered: about 4 MB
+
+
+def after(a: int, b: int) -> int:
+    """How far sequence number `a` lies behind `b`, modulo 2**32 (RFC 9293 3.4): negative when before it."""
+    return ((a - b + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+
+
+class State(enum.IntEnum):
+    """What the next byte of a stream is."""
+
+    HEAD = 0  # the beginning of a message, or more of the head in `buffer`
+    BODY = 1  # one of `left` bytes of a body
+    CHUNKED = 2  # inside a chunked body
+    UNKNOWN = 3  # of a body that ends who knows where
+
+
+class Stream:
+    """What one endpoint sends."""
+
+    __slots__ = (
+        "ack",
+        "buffer",
+        "chunked",
+        "gap",
+        "head_end",
+        "head_ns",
+        "head_seq",
+        "interim",
+        "left",
+        "messages",
+        "position",
+        "searched",
+        "started",
+        "stash",
+        "state",
+    )
+
+    def __init__(self) -> None:
+        self.started = False
+        self.position = 0  # sequence number of the next byte to look at
+        self.state = State.HEAD
+        self.buffer = b""  # the head so far, when it is not finished
+        self.searched = 0
+        self.left = 0
+        self.chunked: Chunked | None = None
+        self.head_seq = 0  # where the last message began
+        self.head_end = 0
+        self.head_ns = 0
+        self.ack = 0  # of the segment in which it began
+        self.interim = False
+        self.messages = 0
+        self.gap: tuple[int, int] | None = None  # bytes that were passed over and may still come
+        self.stash: list[Record] = []
+
+    def restart(self, position: int) -> None:
+        """A message begins at `position`, whatever was expected."""
+        self.position = position
+        self.state = State.HEAD
+        self.buffer = b""
+        self.searched = 0
+        self.started = True
+
+    def expect_body(self, head: Request | Response, *, none: bool) -> None:
+        """Frame what follows `head` (RFC 9112 6.3)."""
+        if none:
+            self.state = State.HEAD
+        elif head.chunked:
+            self.state, self.chunked = State.CHUNKED, Chunked()
+        elif head.content_length is not None:
+            self.left = head.content_length
+            self.state = State.BODY if self.left else State.HEAD
+        else:
+            self.state = State.HEAD if isinstance(head, Request) and head.complete else State.UNKNOWN
+
+
+class HeadCache:
+    """Complete heads by their bytes: the same ones come again and again."""
+
+    __slots__ = ("_heads",)
+
+    def __init__(self) -> None:
+        self._heads: dict[bytes, Request | Response] = {}
+
+    def known(self, data: bytes) -> Request | Response | None:
+        """The head that `data` begins with, if it was parsed before."""
+        return self._heads.get(data[: data.find(b"\r\n\r\n") + 4])
+
+    def parse(self, data: bytes, *, final: bool, searched: int) -> Request | Response | http1.Verdict:
+        """As `http1.parse_head`."""
+        head = http1.parse_head(data, final=final, searched=searched)
+        if not isinstance(head, http1.Verdict) and head.complete:
+            if len(self._heads) >= HEADS_MAX:
+                self._heads.clear()
+            self._heads[data[: head.length]] = head
+        return head

@@ -1,0 +1,168 @@
+"""The live screen as a program: it paints first, then starts the worker, and only ever reads Snapshots."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from asyncio import get_running_loop
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from httptop.errors import HttptopError
+from httptop.filters import Filter
+from httptop.render import ASCII, UNICODE
+from httptop.snapshot import Snapshot
+from httptop.tui.canvas import Canvas, Look
+from httptop.tui.details import Detail
+from httptop.tui.dialogs import Failed
+from httptop.tui.keys import bindings_of, key_name
+from httptop.tui.main import SMALLEST, Main
+from httptop.tui.theme import palettes
+from httptop.tui.view import View
+
+Publication = Snapshot | HttptopError
+
+
+class Worker(Protocol):
+    """What captures and counts, in a thread of its own."""
+
+    def start(self, publish: Callable[[Publication], None]) -> None:
+        """Begin; `publish` is called from that thread, with an error at most once and then no more."""
+
+    def stop(self) -> None:
+        """End and free everything; harmless when called twice, and before `start`."""
+
+
+class Fresh(Message):
+    """Something is in the mailbox."""
+
+
+class HttptopApp(App[None]):
+    """`failure` is what ended it, if anything did; `return_code` is then that error's exit code."""
+
+    CSS_PATH = Path(__file__).with_name("httptop.tcss")
+    TITLE = "httptop"
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (SMALLEST[0], "-narrow"), (110, "-wide")]  # noqa: RUF012 (Textual declares it)
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (SMALLEST[1], "-short"), (34, "-tall"), (50, "-huge")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True)]
+
+    def __init__(
+        self, worker: Worker, *, interval_s: float = 1.0, initial_filter: Filter = Filter(),  # noqa: B008 (frozen)
+        ascii_only: bool = False, color: bool = True,
+    ) -> None:
+        color = color and not os.environ.get("NO_COLOR")
+        with contextlib.nullcontext() if color else _no_color():
+            super().__init__()
+        self._palettes = palettes(color=color)
+        for palette in self._palettes:
+            self.register_theme(palette.theme)
+        self.theme = self._palettes[0].name
+        self.look = Look(self._palettes[0], ASCII if ascii_only else UNICODE)
+        self.view = View(initial_filter)
+        self.interval_s = interval_s
+        self.failure: HttptopError | None = None
+        self._worker = worker
+        self._mail: Publication | None = None
+        self._mail_lock = threading.Lock()
+        self._stopping: threading.Thread | None = None
+
+    def get_default_screen(self) -> Main:
+        """Textual's hook: the first screen."""
+        return Main(self.look, self.view)
+
+    def on_mount(self) -> None:
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                get_running_loop().add_signal_handler(number, self.leave, 128 + number)
+        self.call_after_refresh(self._start_worker)
+
+    def _start_worker(self) -> None:
+        if self._stopping is None:
+            self._worker.start(self.publish)
+
+    def publish(self, item: Publication) -> None:
+        """Put into the mailbox, from any thread: a newer Snapshot takes the place of one not yet shown."""
+        with self._mail_lock:
+            waiting, self._mail = self._mail, self._mail if isinstance(self._mail, HttptopError) else item
+        if waiting is None:
+            self.post_message(Fresh())
+
+    def on_fresh(self) -> None:
+        with self._mail_lock:
+            item, self._mail = self._mail, None
+        if isinstance(item, HttptopError):
+            self.failure = item
+            self.push_screen(Failed(self.look, item))
+        elif item is not None and self.failure is None:
+            self.view.take(item)
+            self._show()
+
+    def _show(self) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, Main | Detail):
+                screen.show()
+
+    def action_next_theme(self) -> None:
+        """The other palette, where there is one."""
+        names = [palette.name for palette in self._palettes]
+        self.look.palette = self._palettes[(names.index(self.look.palette.name) + 1) % len(names)]
+        self.theme = self.look.palette.name
+        for screen in self.screen_stack:
+            for canvas in screen.query(Canvas):
+                canvas.redraw(everything=True)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Textual's hook: what the command palette offers is what the keys of this screen do."""
+        for binding in bindings_of(type(screen).BINDINGS):
+            if binding.action != "app.command_palette":
+                yield SystemCommand(binding.tooltip or binding.description, f"key {key_name(binding.key)}",
+                                    partial(screen.run_action, binding.action))
+
+    def _fatal_error(self) -> None:
+        """Textual's hook for our own bugs: its traceback shows the values of all variables, and needs files to read."""
+        error = self._exception
+        self.failure = HttptopError(f"internal error: {type(error).__name__}: {error}",
+                                    "please report it with the traceback that HTTPTOP_DEBUG=1 gives")
+        if os.environ.get("HTTPTOP_DEBUG"):
+            super()._fatal_error()
+        else:
+            self._close_messages_no_wait()
+
+    async def action_quit(self) -> None:
+        self.leave(self.failure.exit_code if self.failure else 0)
+
+    def leave(self, return_code: int = 0) -> None:
+        """Stop the worker beside, and give the terminal back at once."""
+        self._stop_worker()
+        self.exit(return_code=return_code)
+
+    def on_unmount(self) -> None:
+        self._stop_worker()
+
+    def _stop_worker(self) -> None:
+        if self._stopping is None:
+            self._stopping = threading.Thread(target=self._worker.stop, name="httptop-stop")
+            self._stopping.start()
+
+
+@contextlib.contextmanager
+def _no_color() -> Iterator[None]:
+    """Textual takes it from nowhere else; other programs that are started later shall not inherit it."""
+    before = os.environ.get("NO_COLOR")
+    os.environ["NO_COLOR"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["NO_COLOR"]
+        else:
+            os.environ["NO_COLOR"] = before

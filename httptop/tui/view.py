@@ -1,0 +1,126 @@
+"""What the screen shows of what was counted: filter, order and pause. Pure; the engine knows nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from httptop import rollup
+from httptop.filters import Filter, Term
+from httptop.rollup import Group, UrlGroup
+from httptop.snapshot import InFlightRow, ProcessRow, Snapshot
+from httptop.tui.columns import Column
+from httptop.tui.trends import Trends
+
+AnyGroup = TypeVar("AnyGroup")
+
+
+class View:
+    """The newest Snapshot and the one on the screen: they differ while the screen is paused."""
+
+    def __init__(self, keep: Filter) -> None:
+        self.keep = keep
+        self.latest: Snapshot | None = None
+        self.snapshot: Snapshot | None = None
+        self.paused = False
+        self.trends = Trends()
+        self.urls: list[UrlGroup] = []
+        self.all_urls: list[UrlGroup] = []  # whatever the filter
+        self.processes: list[ProcessRow] = []
+        self.in_flight: list[InFlightRow] = []
+        self.methods: tuple[str, ...] = ()
+        self.total = Group()
+        self.loss_rates: dict[str, float] = {}
+
+    def take(self, snapshot: Snapshot) -> None:
+        """A new Snapshot has come: counting goes on, whatever is shown."""
+        if self.latest is not None:
+            self.loss_rates = _loss_rates(self.latest, snapshot)
+        self.latest = snapshot
+        if not self.paused:
+            self.snapshot = snapshot
+            self.roll_up(fresh=True)
+
+    def roll_up(self, *, fresh: bool = False) -> None:
+        """Make the rows again after a change of filter, or of Snapshot (`fresh`)."""
+        snapshot = self.snapshot
+        if snapshot is None:
+            return
+        if fresh:
+            self.all_urls = rollup.url_groups(snapshot)
+            self.trends.add(self.all_urls, snapshot.rate_window_s)
+        self.urls = rollup.url_groups(snapshot, self.keep) if self.keep.active else self.all_urls
+        self.processes = rollup.processes(snapshot, self.keep)
+        self.in_flight = rollup.in_flight(snapshot, self.keep)
+        self.methods = _by_frequency(self.urls)
+        self.total = rollup.total(snapshot, self.keep)
+
+    def toggle_pause(self) -> None:
+        """Stop or go on; what was counted meanwhile shows at once."""
+        self.paused = not self.paused
+        if not self.paused and self.latest is not None:
+            self.take(self.latest)
+
+    @property
+    def behind_s(self) -> float:
+        """How much older the screen is than what was counted, seconds."""
+        if self.latest is None or self.snapshot is None:
+            return 0.0
+        return (self.latest.end_ns - self.snapshot.end_ns) / 1e9
+
+    @property
+    def requests_per_s(self) -> float:
+        """The rate of what the filter keeps."""
+        if self.snapshot is None:
+            return 0.0
+        if self.keep.active:
+            return self.total.recent / self.snapshot.rate_window_s
+        return self.snapshot.requests_per_s
+
+    def narrow(self, *terms: Term) -> None:
+        """Add conditions to the filter."""
+        self.keep = self.keep.also(*terms)
+        self.roll_up()
+
+    def widen(self) -> None:
+        """Take the last condition of the filter away."""
+        self.keep = self.keep.without_last()
+        self.roll_up()
+
+
+def failing(failed: int, requests: int) -> bool:
+    """Whether server errors are more than a blemish now: one request in twenty, and more than one."""
+    return failed > 1 and failed * 20 >= requests
+
+
+def _by_frequency(groups: Sequence[UrlGroup]) -> tuple[str, ...]:
+    found: dict[str, int] = {}
+    for group in groups:
+        found[group.method] = found.get(group.method, 0) + group.requests
+    return tuple(sorted(found, key=lambda method: (-found[method], method)))
+
+
+def _loss_rates(before: Snapshot, now: Snapshot) -> dict[str, float]:
+    seconds = max((now.end_ns - before.end_ns) / 1e9, 1e-3)
+    known = {row.reason: row.events for row in before.losses}
+    return {row.reason: (row.events - known.get(row.reason, 0)) / seconds for row in now.losses}
+
+
+class Sort:
+    """By which column a table is sorted. The first press shows most first, `r` turns it round."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.reverse = False
+
+    def by(self, key: str) -> None:
+        """Sort by this column; by the same one again: the other way round."""
+        self.reverse = not self.reverse if key == self.key else False
+        self.key = key
+
+    def apply(self, groups: Sequence[AnyGroup], columns: Sequence[Column[AnyGroup, Any]]) -> list[AnyGroup]:
+        """`groups` in order; equal ones keep the order they came in."""
+        column = next((column for column in columns if column.key == self.key), None)
+        if column is None:
+            return list(groups)
+        return sorted(groups, key=column.order, reverse=self.reverse == column.ascending)

@@ -1,0 +1,128 @@
+"""The one loop that joins a Source to an Engine; in the caller's thread, or in one of its own for the screen."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+
+from httptop.capture import Source
+from httptop.engine import Engine
+from httptop.errors import HttptopError
+from httptop.snapshot import Exchange, Snapshot
+
+READ_S = 0.1  # how long a read may take: bounds how late a stop is heard
+STOP_S = 2.0  # attaching cannot be interrupted; after that long the thread is left to die with the process
+
+MakeEngine = Callable[[Source], Engine]
+Publish = Callable[["Snapshot | HttptopError"], None]
+
+
+def stream(source: Source, make_engine: MakeEngine, delay_s: float,
+           stop: threading.Event) -> Generator[Snapshot, None, None]:
+    """Open `source` and yield a Snapshot every `delay_s`, and a last one at the end of a file or when it fails.
+
+    Raises HttptopError if it cannot be opened, or, after the last Snapshot, what ended it.
+    """
+    try:
+        source.open()
+        engine = make_engine(source)
+        due_s = time.monotonic() + delay_s
+        while not stop.is_set():
+            try:
+                batch = source.read(max(min(READ_S, due_s - time.monotonic()), 0.0))
+            except HttptopError:
+                yield finish(source, engine)
+                raise
+            engine.feed(batch)
+            if batch.eof:
+                yield finish(source, engine)
+                return
+            if source.info.kind == "live" and time.monotonic() >= due_s:
+                due_s = max(due_s + delay_s, time.monotonic())
+                yield engine.snapshot(batch.now_ns, source.cost())
+    finally:
+        source.close()
+
+
+def log(source: Source, make_engine: MakeEngine, exchanges: deque[Exchange],
+        stop: threading.Event) -> Generator[list[Exchange], None, Snapshot]:
+    """Open `source` and yield what its Engine puts into `exchanges`; returns a last Snapshot, for what was lost."""
+    try:
+        source.open()
+        engine = make_engine(source)
+        while not stop.is_set():
+            try:
+                batch = source.read(READ_S)
+            except HttptopError:
+                finish(source, engine)
+                yield list(exchanges)
+                raise
+            engine.feed(batch)
+            if batch.eof:
+                break
+            yield list(exchanges)
+            exchanges.clear()
+        snapshot = finish(source, engine)
+        yield list(exchanges)
+        return snapshot
+    finally:
+        source.close()
+
+
+def once(source: Source, make_engine: MakeEngine, delay_s: float, stop: threading.Event) -> Snapshot:
+    """One Snapshot after `delay_s`, or at the end of a file: detached before it is taken, so that totals are final."""
+    try:
+        source.open()
+        engine = make_engine(source)
+        end_s = time.monotonic() + delay_s
+        live = source.info.kind == "live"
+        while not stop.is_set() and not (live and time.monotonic() >= end_s):
+            batch = source.read(max(min(READ_S, end_s - time.monotonic()), 0.0) if live else 0.0)
+            engine.feed(batch)
+            if batch.eof:
+                break
+        return finish(source, engine)
+    finally:
+        source.close()
+
+
+def finish(source: Source, engine: Engine) -> Snapshot:
+    """Detach and count what is left."""
+    batch = source.finish()
+    engine.feed(batch)
+    while batch.records and not batch.eof:
+        batch = source.read(0.0)
+        engine.feed(batch)
+    engine.finish()
+    return engine.snapshot(batch.now_ns, source.cost())
+
+
+class Worker:
+    """`stream` in a thread; what it yields, or the HttptopError that ended it, goes to `publish`."""
+
+    def __init__(self, source: Source, make_engine: MakeEngine, delay_s: float) -> None:
+        self._source = source
+        self._make_engine = make_engine
+        self._delay_s = delay_s
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, publish: Publish) -> None:
+        """Begin; `publish` is called from the thread."""
+        self._thread = threading.Thread(target=self._run, args=(publish,), name="worker", daemon=True)
+        self._thread.start()
+
+    def _run(self, publish: Publish) -> None:
+        try:
+            for snapshot in stream(self._source, self._make_engine, self._delay_s, self._stop):
+                publish(snapshot)
+        except HttptopError as error:
+            publish(error)
+
+    def stop(self) -> None:
+        """End, and wait until it has let go of the kernel."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(STOP_S)

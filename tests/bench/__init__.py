@@ -1,0 +1,1 @@
+"""What watching costs, measured side by side: `python -m tests.bench`, or `make bench`."""

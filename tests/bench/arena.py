@@ -1,0 +1,75 @@
+"""Where benchmarks run: a namespace of their own with nginx on its loopback, and the clients that load it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.support.net import Namespace, namespace
+from tests.support.nginx import Nginx, nginx
+
+ADDRESS = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Arena:
+    """One nginx worker in a namespace; `quick`: fewer and shorter runs, for a first look."""
+
+    where: Namespace
+    server: Nginx
+    quick: bool
+
+    @property
+    def url(self) -> str:
+        return f"{self.server.url(ADDRESS)}/ok"
+
+    def wrk(self, seconds: int) -> float:
+        """Full speed, one thread, 32 connections: requests per second."""
+        words = self.where.command("wrk", "-t1", "-c32", f"-d{seconds}s", self.url)
+        out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        return float(_found(r"Requests/sec:\s+([\d.]+)", out))
+
+    def steady(self, rate: int, seconds: int, clients: int = 20) -> float:
+        """Open loop at `rate` requests per second: what was answered per second (h2load's own start included)."""
+        words = self.where.command("h2load", "--h1", f"-c{clients}", "-t1", f"--rps={rate // clients}",
+                                   f"-D{seconds}", self.url)
+        out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        return float(_found(r"finished in .*?, ([\d.]+) req/s", out))
+
+    def server_cpu_s(self) -> float:
+        """CPU seconds of nginx with its worker so far."""
+        return cpu_s(self.server.process.pid) + sum(
+            cpu_s(child.pid) for child in psutil.Process(self.server.process.pid).children())
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    assert match, text
+    return match[1]
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process, with that of its children that have ended."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def missing(*tools: str) -> list[str]:
+    """Those of `tools` that are not installed."""
+    return [tool for tool in tools if shutil.which(tool, path="/usr/local/sbin:/usr/sbin:/usr/bin:/bin") is None]
+
+
+@contextlib.contextmanager
+def arena(*, quick: bool) -> Iterator[Arena]:
+    """The namespace and its server, removed at the end."""
+    with tempfile.TemporaryDirectory() as folder, namespace() as where, \
+            nginx(Path(folder), where, workers=1, log=False) as server:
+        yield Arena(where, server, quick)

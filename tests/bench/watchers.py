@@ -1,0 +1,143 @@
+"""Who may watch while the server works. A further program is one more function that yields a Watched."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from tests.bench.arena import Arena, cpu_s
+from tests.support.poll import until
+from tests.support.program import HTTPTOP, attached, httptop, status
+
+Watcher = Callable[[Arena], contextlib.AbstractContextManager["Watched"]]
+
+
+@dataclass
+class Watched:
+    """What a watcher cost and saw; None: it does not tell. Costs are from when it was ready to when the load ended."""
+
+    pid: int | None = None
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    peak_rss_bytes: int = 0
+    seen: int | None = None
+    lost: int | None = None
+    _since: tuple[float, float] = field(default=(0.0, 0.0))
+
+    def begin(self) -> None:
+        """Called when the watcher is ready."""
+        self._since = (cpu_s(self.pid) if self.pid else 0.0, time.monotonic())
+
+    def load_ended(self) -> None:
+        """Called when there is no more traffic to watch."""
+        self.wall_s = time.monotonic() - self._since[1]
+        if self.pid:
+            self.cpu_s = cpu_s(self.pid) - self._since[0]
+            self.peak_rss_bytes = int(status(self.pid)["VmHWM"].split()[0]) * 1024
+
+
+@contextlib.contextmanager
+def nobody(_: Arena) -> Iterator[Watched]:
+    """Nothing at all: what the others are compared with."""
+    watched = Watched()
+    watched.begin()
+    yield watched
+
+
+@contextlib.contextmanager
+def batch(arena: Arena) -> Iterator[Watched]:
+    """`--json`, one snapshot a second as `--once` would take it; stopped when the load ends."""
+    with httptop("-i", "lo", "-b", "--json", "-d", "1", where=arena.where) as top:
+        top.wait_attached()
+        watched = Watched(top.pid)
+        watched.begin()
+        yield watched
+        have = len(top.snapshots())
+        until(lambda: len(top.snapshots()) > have + 1, "a snapshot after the load", timeout_s=30)
+        last = top.snapshots()[-1]
+        watched.seen = last["totals"]["requests"]
+        watched.lost = sum(row["events"] for row in last["losses"])
+
+
+class Screen:
+    """The live screen on a pseudo-terminal whose other end swallows everything and notes when a text came by."""
+
+    def __init__(self, words: list[str], rows: int = 40, columns: int = 120) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.started = time.monotonic()
+        self._process = subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                                         env={**os.environ, "TERM": "xterm-256color"})
+        os.close(slave)
+        self.pid = self._process.pid
+        self._tail = b""
+        self._seen: dict[bytes, float] = {}
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # the program ended
+            while select.select([self._master], [], [])[0]:
+                data = os.read(self._master, 65536)
+                now = time.monotonic()
+                self._tail = (self._tail + data)[-65536 - 64:]
+                for text in [text for text, when in self._seen.items() if not when and text in self._tail]:
+                    self._seen[text] = now
+
+    def expect(self, text: str) -> None:
+        """Note from now on when `text` appears."""
+        self._seen[text.encode()] = 0.0
+
+    def appeared_s(self, text: str) -> float:
+        """Seconds from the start to the first sight of `text`."""
+        until(lambda: self._seen[text.encode()] or self._process.poll() is not None, text, every_s=0.005)
+        assert self._seen[text.encode()], f"the screen ended without {text}: {self._tail[-2000:]!r}"
+        return self._seen[text.encode()] - self.started
+
+    def quit_s(self) -> float:
+        """Press `q`; seconds until the process is gone."""
+        pressed = time.monotonic()
+        os.write(self._master, b"q")
+        self._process.wait(10)
+        return time.monotonic() - pressed
+
+    def close(self) -> None:
+        """End it whatever its state."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+        os.close(self._master)
+
+
+@contextlib.contextmanager
+def screen_on(arena: Arena) -> Iterator[Screen]:
+    """The live screen on the arena's loopback."""
+    window = Screen(arena.where.command(*HTTPTOP, "-i", "lo"))
+    try:
+        yield window
+    finally:
+        window.close()
+
+
+@contextlib.contextmanager
+def screen(arena: Arena) -> Iterator[Watched]:
+    """The live screen, one refresh a second."""
+    with screen_on(arena) as window:
+        until(lambda: attached(window.pid), "httptop to attach")
+        watched = Watched(window.pid)
+        watched.begin()
+        yield watched
+
+
+WATCHERS: dict[str, Watcher] = {"batch": batch, "screen": screen}

@@ -1,0 +1,1 @@
+"""What tests share: namespaces, a real web server, exact TCP segments, httptop itself, a terminal, bpf(2), frames."""

@@ -1,0 +1,94 @@
+"""The socket filter without a network: frames in through BPF_PROG_TEST_RUN, records out of its ring."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from httptop.capture.link import LINKS
+from httptop.capture.live import LiveSource
+from httptop.capture.walk import Tap
+from httptop.records import FLOW_KEY, Counter, Record
+from tests.support import bpf
+from tests.support.net import Namespace, namespace
+
+ETHERNET = 1
+OF_OTHER_PROGRAMS = (Counter.ACCEPTS, Counter.OWNERS)
+
+
+class Seen(NamedTuple):
+    """What came of some frames: records (without what only a live one has) and what each counter gained."""
+
+    records: list[Record]
+    counters: tuple[int, ...]
+
+
+def bare(record: Record) -> Record:
+    """The record without time, interface and owners."""
+    return record._replace(ts_ns=0, ifindex=0, owners=(b"", b""))
+
+
+class Kernel:
+    """An attached LiveSource whose program is also run by hand."""
+
+    def __init__(self, source: LiveSource, where: Namespace) -> None:
+        self.source = source
+        self.inside = where.entered
+        self._program = source._fds["program"][0]
+        tables = {bpf.name(thing): thing for thing in self._tables()}
+        self._flows = tables["flows"]
+        self._counters = source._drain().counters
+
+    def _tables(self) -> set[bpf.Object]:
+        held = bpf.fd_objects(fds=self.source._fds["program"])
+        return set().union(*(bpf.maps_of(program) for program in held))
+
+    def forget(self) -> None:
+        """Empty the flow table."""
+        with bpf.opened(self._flows) as fd:
+            bpf.clear(fd, FLOW_KEY.size)
+
+    def run(self, frames: Iterable[bytes], drain_every: int = 500) -> Seen:
+        """Each frame through the filter once; the ring is emptied often enough that nothing is lost."""
+        records: list[Record] = []
+        for number, frame in enumerate(frames, 1):
+            bpf.run(self._program, frame)
+            if number % drain_every == 0:
+                records += self.source._drain().records
+        batch = self.source._drain(most=1 << 30)
+        gained = tuple(now - then for now, then in zip(batch.counters, self._counters, strict=True))
+        self._counters = batch.counters
+        return Seen([bare(record) for record in records + batch.records], gained)
+
+
+def check_same(kernel: Seen, expected: Seen) -> None:
+    """Record by record, then counter by counter; the first difference is what one wants to read."""
+    for number, (got, want) in enumerate(zip(kernel.records, expected.records, strict=False)):
+        assert got == want, f"record {number} of {len(expected.records)}"
+    assert len(kernel.records) == len(expected.records)
+    for counter in Counter:
+        if counter not in OF_OTHER_PROGRAMS:
+            assert kernel.counters[counter] == expected.counters[counter], counter.name
+
+
+@contextlib.contextmanager
+def kernel(ring_bytes: int = 16 << 20) -> Iterator[Kernel]:
+    """The programs attached to the loopback of an empty namespace, privileges kept."""
+    with namespace() as where, where.entered():
+        source = LiveSource(("lo",), ring_bytes=ring_bytes, keep_root=True)
+        try:
+            source.open()
+            yield Kernel(source, where)
+        finally:
+            source.close()
+
+
+def python(frames: Iterable[bytes]) -> Seen:
+    """The same through the plain-Python filter."""
+    tap = Tap()
+    records: list[Record] = []
+    for frame in frames:
+        ethertype, at = LINKS[ETHERNET](frame)
+        records += tap.packet(0, ethertype, frame[at:], len(frame) - at)
+    return Seen([bare(record) for record in records], tuple(tap.counters))

@@ -1,0 +1,148 @@
+"""httptop as a user runs it: a process of its own, watched from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.support.net import Namespace
+from tests.support.poll import until
+
+Snapshot = dict[str, Any]
+HTTPTOP = (sys.executable, "-m", "httptop")
+
+
+def packet_sockets(pid: int) -> int:
+    """How many bound packet sockets process `pid` holds."""
+    held = set()
+    with contextlib.suppress(FileNotFoundError):
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                held.add(str(fd.readlink()))
+        rows = [line.split() for line in Path(f"/proc/{pid}/net/packet").read_text().splitlines()[1:]]
+        return sum(row[5] == "1" and f"socket:[{row[8]}]" in held for row in rows)
+    return 0
+
+
+def status(pid: int) -> dict[str, str]:
+    """/proc/PID/status as a dict; empty when the process is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def effective_capabilities(pid: int) -> int:
+    """CapEff of a process as a bit mask."""
+    return int(status(pid).get("CapEff", "-1"), 16)
+
+
+def attached(pid: int, sockets: int = 1) -> bool:
+    """Whether httptop `pid` captures: it got its packet sockets and has given up its privileges."""
+    return packet_sockets(pid) >= sockets and effective_capabilities(pid) == 0
+
+
+def session_members(session: int) -> list[int]:
+    """Pids of the processes that live (zombies do not) in a session: httptop's, its children's, and their orphans."""
+    members = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[3]) == session and fields[0] not in "ZX":
+                    members.append(int(entry.name))
+    return members
+
+
+class Httptop:
+    """A running httptop. Its output goes to files, so that a test never blocks it by not reading."""
+
+    def __init__(self, args: tuple[str, ...], where: Namespace | None, folder: Path,
+                 program: tuple[str, ...] = HTTPTOP, env: Mapping[str, str] | None = None) -> None:
+        words = [*program, *args]
+        self._out, self._err = folder / "out", folder / "err"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                where.command(*words) if where else words, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                start_new_session=True, env={**os.environ, **(env or {})})
+        self.pid = self.process.pid
+
+    @property
+    def out(self) -> str:
+        """Standard output so far."""
+        return self._out.read_text()
+
+    @property
+    def err(self) -> str:
+        """Standard error so far."""
+        return self._err.read_text()
+
+    def wait_attached(self, sockets: int = 1) -> Httptop:
+        """Return when traffic is being captured."""
+        until(lambda: attached(self.pid, sockets) or self.process.poll() is not None, "httptop to attach")
+        assert self.process.poll() is None, f"httptop ended with {self.process.returncode}: {self.err}"
+        return self
+
+    def snapshots(self) -> list[Snapshot]:
+        """The JSON snapshots printed so far; a line still being written is left out."""
+        return [json.loads(line) for line in self.out.splitlines(keepends=True) if line.endswith("\n")]
+
+    def wait_snapshot(self, good: Callable[[Snapshot], bool], what: str, timeout_s: float = 10.0) -> Snapshot:
+        """The first snapshot that satisfies `good`; all of the last one is shown when none does in time."""
+        found: list[Snapshot] = []
+
+        def look() -> bool:
+            found[:] = self.snapshots()[-1:]
+            return any(good(snapshot) for snapshot in found) or self.process.poll() is not None
+
+        try:
+            until(look, what, timeout_s, every_s=0.1)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nlast snapshot: {found}\nstderr: {self.err}") from None
+        assert found, f"httptop ended with {self.process.returncode} and no snapshot: {self.err}"
+        assert good(found[0]), f"{what}: httptop ended first: {found[0]}\nstderr: {self.err}"
+        return found[0]
+
+    def wait_requests(self, count: int) -> Snapshot:
+        """The snapshot after one that has `count` requests and as many responses: what came too much would be in it."""
+        self.wait_snapshot(lambda s: s["totals"]["requests"] >= count and s["totals"]["responses"] >= count,
+                           f"{count} requests")
+        seen = len(self.snapshots())
+        return self.wait_snapshot(lambda _: len(self.snapshots()) > seen, "one more snapshot")
+
+    def wait(self, timeout_s: float = 10.0) -> int:
+        """Exit code."""
+        return self.process.wait(timeout_s)
+
+    def interrupt(self) -> int:
+        """Ctrl-C; exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL to the whole session, for the end of a test."""
+        for pid in session_members(self.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(10)
+
+
+@contextlib.contextmanager
+def httptop(*args: str, where: Namespace | None = None, program: tuple[str, ...] = HTTPTOP,
+            env: Mapping[str, str] | None = None) -> Iterator[Httptop]:
+    """Run httptop with `args`, in namespace `where`; killed at the end if it still runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        running = Httptop(args, where, Path(folder), program, env)
+        try:
+            yield running
+        finally:
+            running.kill()

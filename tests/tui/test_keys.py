@@ -1,0 +1,307 @@
+"""Each key of the main screen, on recorded Snapshots."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from textual.pilot import Pilot
+
+from httptop.filters import parse
+from httptop.snapshot import Snapshot
+from httptop.tui.app import HttptopApp
+from httptop.tui.canvas import Canvas
+from httptop.tui.dialogs import Help, Pick
+from httptop.tui.keys import explained
+from httptop.tui.main import Main
+from httptop.tui.panes import InFlight, Processes, Urls
+from tests.tui import snapshots
+from tests.tui.shoot import Recorded
+
+SIZE = (120, 40)
+
+
+def text(app: HttptopApp) -> str:
+    """What stands on the screen, line by line."""
+    return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
+
+
+@asynccontextmanager
+async def running(snapshot: Snapshot | None = None, size: tuple[int, int] = SIZE,
+                  keep: str = "") -> AsyncIterator[tuple[HttptopApp, Pilot[None]]]:
+    app = HttptopApp(Recorded(()), initial_filter=parse(keep))
+    async with app.run_test(size=size) as pilot:
+        if snapshot is not None:
+            app.publish(snapshot)
+        await pilot.pause()
+        yield app, pilot
+
+
+def order(app: HttptopApp) -> list[str]:
+    """The paths in the order of the table."""
+    return [group.path for group in app.screen.query_one(Urls)._groups]
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+async def test_quit(key: str) -> None:
+    """`q` and Ctrl-C leave with code 0 and stop the worker."""
+    worker = Recorded([snapshots.calm()])
+    app = HttptopApp(worker)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press(key)
+    assert app.return_code == 0
+    assert worker.stopped
+
+
+async def test_pid_is_picked_from_the_list() -> None:
+    """`p`, a part of a name and Enter show only the exchanges of that process."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("p")
+        assert isinstance(app.screen, Pick)
+        await pilot.press(*"java", "enter")
+        await pilot.pause()
+        assert order(app) == ["/oauth2/token"]
+        assert " pid:2790 " in text(app)
+        assert {row.process.pid for row in app.view.processes} == {2790}
+
+
+async def test_pid_is_typed() -> None:
+    """`p` takes a pid that is not in the list yet."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("p", *"99999", "enter")
+        await pilot.pause()
+        assert app.view.keep == parse("pid:99999")
+        assert "none of 20 URLs passes the filter" in text(app)
+
+
+async def test_method_is_picked() -> None:
+    """`m` filters by method."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("m", *"DEL", "enter")
+        await pilot.pause()
+        assert order(app) == ["/v1/cart/items"]
+
+
+async def test_escape_takes_the_last_condition_away() -> None:
+    """Filters combine; Esc removes them from the last to the first, and then does nothing."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("m", *"GET", "enter", "p", *"2311", "enter")
+        await pilot.pause()
+        assert app.view.keep == parse("method:GET pid:2311")
+        await pilot.press("escape")
+        assert app.view.keep == parse("method:GET")
+        await pilot.press("escape", "escape")
+        await pilot.pause()
+        assert not app.view.keep.active
+        assert len(order(app)) == 20
+
+
+async def test_filter_while_typing() -> None:
+    """`/` filters with each letter; what is half written changes nothing; Enter keeps it, Esc does not."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("slash", *"cart")
+        await pilot.pause()
+        assert set(order(app)) == {"/v1/cart/items", "/v1/cart/items/quantity"}
+        await pilot.press("space", *"status:")
+        await pilot.pause()
+        assert len(order(app)) == 4
+        await pilot.press("escape")
+        await pilot.pause()
+        assert len(order(app)) == 20
+        await pilot.press("slash", *"status:5xx", "enter")
+        await pilot.pause()
+        assert app.view.keep == parse("status:5xx")
+        assert isinstance(app.screen.focused, Urls)
+
+
+async def test_wrong_filter_is_explained() -> None:
+    """A condition that makes no sense is not taken, and the screen says why."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("slash", *"status:9", "enter")
+        await pilot.pause()
+        assert "that is no status" in text(app)
+        assert app.screen.has_class("-asking")
+
+
+async def test_pause_holds_the_screen_while_counting_goes_on() -> None:
+    """Space freezes what is shown and says how old it is; space again shows what came meanwhile."""
+    before = snapshots.calm()
+    after = dataclasses.replace(snapshots.later(before, seconds=75.0), requests_per_s=4321.0)
+    async with running(before) as (app, pilot):
+        await pilot.press("space")
+        app.publish(after)
+        await pilot.pause()
+        assert "paused, 1m15s old" in text(app)
+        assert "4.3k req/s" not in text(app)
+        await pilot.press("space")
+        await pilot.pause()
+        assert "4.3k req/s" in text(app)
+        assert "paused" not in text(app)
+
+
+async def test_filter_works_while_paused() -> None:
+    """What is frozen can still be filtered."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("space", "m", *"DEL", "enter")
+        await pilot.pause()
+        assert order(app) == ["/v1/cart/items"]
+
+
+async def test_help_names_every_key() -> None:
+    """`?` shows what each binding says of itself; Esc closes it."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, Help)
+        shown = text(app)
+        for keys, description in explained(Main.BINDINGS):
+            assert any(keys in line and description in line for line in shown.splitlines()), description
+        await pilot.press("escape")
+        assert isinstance(app.screen, Main)
+
+
+async def test_sort_by_the_next_column_and_reverse() -> None:
+    """`>` and `<` walk through the visible columns, `r` turns the order round."""
+    async with running(snapshots.calm()) as (app, pilot):
+        urls = app.screen.query_one(Urls)
+        assert urls.sort.key == "rate"
+        await pilot.press("greater_than_sign")
+        assert urls.sort.key == "requests"
+        counts = [group.requests for group in urls._groups]
+        assert counts == sorted(counts, reverse=True)
+        await pilot.press("r")
+        assert [group.requests for group in urls._groups] == sorted(counts)
+        await pilot.press("less_than_sign")
+        assert urls.sort.key == "rate"
+
+
+@pytest.mark.parametrize("key", ["method", "url", "rate", "requests", "2xx", "5xx", "p50", "p99"])
+async def test_click_on_a_title_sorts(key: str) -> None:
+    """Each column's title can be clicked, and clicked again for the other direction."""
+    async with running(snapshots.calm()) as (app, pilot):
+        urls = app.screen.query_one(Urls)
+        x = next(x for x in range(120) if urls._column_at(x) == key)
+        urls.sort.key = ""
+        await pilot.click(Urls, offset=(x, 1))
+        await pilot.pause()
+        assert (urls.sort.key, urls.sort.reverse) == (key, False)
+        await pilot.click(Urls, offset=(x, 1))
+        await pilot.pause()
+        assert (urls.sort.key, urls.sort.reverse) == (key, True)
+
+
+async def test_cursor_stays_on_its_row() -> None:
+    """Once moved, the cursor follows its row to wherever the sorting puts it; at the top it stays at the top."""
+    snapshot = snapshots.calm()
+    async with running(snapshot) as (app, pilot):
+        urls = app.screen.query_one(Urls)
+        top = urls.selected
+        await pilot.press("down", "down")
+        marked = urls.selected
+        assert marked is not None
+        assert marked is not top
+        app.publish(dataclasses.replace(snapshot, cells=tuple(
+            dataclasses.replace(cell, recent=99_999) if cell.path == "/.env" else cell for cell in snapshot.cells)))
+        await pilot.pause()
+        assert order(app)[0] == "/.env"
+        assert urls.selected is not None
+        assert urls.key(urls.selected) == urls.key(marked)
+        await pilot.press("home")
+        app.publish(snapshot)
+        await pilot.pause()
+        assert urls._index == 0
+
+
+async def test_wheel_and_pages_stay_within_the_rows() -> None:
+    """End, PgUp, PgDn and the wheel never leave the table."""
+    async with running(snapshots.many(300)) as (app, pilot):
+        urls = app.screen.query_one(Urls)
+        await pilot.press("end", "pagedown")
+        assert urls._index == 299
+        await pilot.press("pageup")
+        assert urls._index < 299
+        for _ in range(200):
+            urls.action_move(-3)
+        assert (urls._index, urls._offset) == (0, 0)
+
+
+@pytest.mark.parametrize(("key", "kind"), [("1", Urls), ("2", Processes), ("3", InFlight)])
+@pytest.mark.parametrize("size", [(80, 24), SIZE])
+async def test_digits_bring_a_pane_up(key: str, kind: type[Canvas], size: tuple[int, int]) -> None:
+    """A digit moves to its pane, which gets the screen where there is no room beside the others."""
+    async with running(snapshots.calm(), size) as (app, pilot):
+        await pilot.press(key)
+        await pilot.pause()
+        pane = app.screen.query_one(kind)
+        assert pane.has_focus
+        assert pane.size.height >= 5
+
+
+async def test_maximise_and_back() -> None:
+    """`+` gives the pane the screen; `+` or Esc gives it back."""
+    async with running(snapshots.calm()) as (app, pilot):
+        for back in ("plus", "escape"):
+            await pilot.press("2", "plus")
+            await pilot.pause()
+            assert app.screen.query_one(Processes).size.height == 40 - 4 - 1
+            assert not app.screen.query_one(Urls).display
+            await pilot.press(back)
+            await pilot.pause()
+            assert app.screen.query_one(Urls).display
+
+
+async def test_tab_moves_through_the_panes() -> None:
+    """Tab goes from pane to pane, never into the hidden prompt."""
+    async with running(snapshots.calm()) as (app, pilot):
+        visited = []
+        for _ in range(4):
+            visited.append(app.screen.focused.id)
+            await pilot.press("tab")
+        assert visited == ["urls", "processes", "inflight", "losses"]
+        assert app.screen.focused.id == "urls"
+
+
+async def test_theme_changes_and_back() -> None:
+    """`t` turns from dark to light and back."""
+    async with running(snapshots.calm()) as (app, pilot):
+        dark = app.theme
+        await pilot.press("t")
+        assert app.theme != dark
+        await pilot.press("t")
+        assert app.theme == dark
+
+
+async def test_palette_knows_every_action() -> None:
+    """Ctrl-P lists what the keys do, and does it."""
+    async with running(snapshots.calm()) as (app, pilot):
+        names = {command.title for command in app.get_system_commands(app.screen)}
+        assert {binding.tooltip or binding.description for binding in Main.BINDINGS} - names == {"search all commands"}
+        await pilot.press("ctrl+p", *"counting goes")
+        await app.workers.wait_for_complete()
+        await pilot.pause(0.5)
+        await pilot.press("enter", "enter")
+        await pilot.pause()
+        assert app.view.paused
+
+
+async def test_keys_line_can_be_clicked() -> None:
+    """A click on a key at the bottom does what the key does."""
+    async with running(snapshots.calm()) as (app, pilot):
+        line = text(app).splitlines()[-1]
+        await pilot.click("#keys", offset=(line.index("pause"), 0))
+        await pilot.pause()
+        assert app.view.paused
+
+
+async def test_every_binding_leads_somewhere() -> None:
+    """No binding names an action that does not exist."""
+    async with running(snapshots.calm()) as (app, _):
+        for screen in (Main, Pick, Help):
+            for binding in screen.BINDINGS:
+                name = binding.action.partition("(")[0]
+                owner = app if name.startswith("app.") else screen
+                bare = name.removeprefix("app.")
+                assert any(hasattr(owner, prefix + bare) for prefix in ("action_", "_action_")) or hasattr(
+                    Urls, f"action_{bare}"), binding
