@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support import bpf
+from tests.support import bpf, load
 from tests.support.net import Site
+from tests.support.nginx import Nginx
 from tests.support.poll import until
 from tests.support.program import HTTPTOP, attached, httptop, session_members
 from tests.support.terminal import terminal
@@ -89,6 +90,17 @@ def test_screen_killed(wire: Site) -> None:
         sessions.append(window.pid)
         until(lambda: attached(window.pid), "httptop to attach")
         os.kill(window.pid, signal.SIGKILL)
+
+
+def test_terminal_closed(wire: Site, web: Nginx) -> None:
+    """When its terminal is closed (SIGHUP, and nothing can be written any more) the screen ends within seconds."""
+    with nothing_left() as sessions:
+        with terminal(wire.server.command(*HTTPTOP, "-i", "veth0", "-d", "0.1")) as window:
+            sessions.append(window.pid)
+            until(lambda: attached(window.pid), "httptop to attach")
+            load.curl(wire.client, "GET", web.url(wire.server4), "/ok", 20)
+            window.wait_text("/ok")
+        until(lambda: not session_members(sessions[0]), "the screen to end", timeout_s=3)
 
 
 def test_its_own_end_takes_the_demo_along(wire: Site) -> None:

@@ -20,7 +20,7 @@ def ethernet(ethertype: int, payload: bytes, vlans: tuple[tuple[int, int], ...] 
     return (bytes(12) + struct.pack("!H", types[0]) + tags + payload).ljust(pad_to, b"\0")
 
 
-def ipv4(  # noqa: PLR0913 - a header has that many fields
+def ipv4(
     source: str, destination: str, payload: bytes, *, options: bytes = b"", protocol: int = TCP, fragment: int = 0,
     total: int | None = None,
 ) -> bytes:
@@ -31,7 +31,7 @@ def ipv4(  # noqa: PLR0913 - a header has that many fields
                        socket.inet_aton(destination)) + options + payload
 
 
-def ipv6(  # noqa: PLR0913
+def ipv6(
     source: str, destination: str, payload: bytes, *, extensions: tuple[tuple[int, bytes], ...] = (),
     protocol: int = TCP, total: int | None = None,
 ) -> bytes:
@@ -50,7 +50,7 @@ def extension(words: int = 0) -> bytes:
     return bytes([words]) + bytes(6 + 8 * words)
 
 
-def tcp(  # noqa: PLR0913
+def tcp(
     source: int, destination: int, seq: int, payload: bytes = b"", *, flags: int = ACK, ack: int = 0,
     options: bytes = b"",
 ) -> bytes:

@@ -19,9 +19,10 @@ class Terminal:
 
     def __init__(self, words: Sequence[str], columns: int, rows: int) -> None:
         self._socket = f"httptop-test-{os.getpid()}-{next(_numbers)}"
+        # readline, which pytest imports, puts a size into the environment that would win over the real one
+        clean = ("env", "-u", "COLUMNS", "-u", "LINES", "TERM=tmux-256color")
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows),
-                   # readline, which pytest imports, sets a size in the environment that would win over the real one
-                   "env", "-u", "COLUMNS", "-u", "LINES", "TERM=tmux-256color", "sh", "-c", "read _; exec " + shlex.join(words))
+                   *clean, "sh", "-c", "read _; exec " + shlex.join(words))
         self._tmux("set", "-g", "remain-on-exit", "on")  # before the program starts: its end must not be missed
         self.keys("Enter")
 

@@ -75,8 +75,8 @@ def decode(records: Iterable[Record]) -> Counter[Message]:
 def read(path: Path) -> tuple[Counter[Message], str]:
     """The messages of a capture file, and what was wrong with the file ("" if nothing)."""
     records: list[Record] = []
+    source = PcapSource(str(path))
     try:
-        source = PcapSource(str(path))
         source.open()
         batch = source.read(0)
         records += batch.records
@@ -85,6 +85,8 @@ def read(path: Path) -> tuple[Counter[Message], str]:
             records += batch.records
     except HttptopError as error:
         return decode(records), error.what
+    finally:
+        source.close()
     return decode(records), ""
 
 
