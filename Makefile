@@ -4,12 +4,15 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=CI,HTTPTOP_CORPUS)
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test truth fuzz bench lint clean
 
 help:
 	@echo "make setup   BCC from the distribution, httptop into $(VENV)"
 	@echo "make demo    the live screen on traffic that httptop makes itself"
 	@echo "make test    all tests, as root (ARGS=... goes to pytest)"
+	@echo "make truth   recall and precision on captures that other people made"
+	@echo "make fuzz    the parser and the path from file to messages, a minute each"
+	@echo "make bench   what httptop costs (ARGS=--quick for a first look)"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove what make has made"
 
@@ -37,6 +40,24 @@ demo: setup
 
 test: $(VENV)/.ready-test
 	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m pytest $(ARGS)
+
+truth: $(VENV)/.ready-dev
+	$(VENV)/bin/python -m tests.truth.score --verbose
+	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m pytest tests/truth tests/kernel/test_corpus.py
+
+$(VENV)/.ready-fuzz: $(VENV)/.ready-dev
+	@$(PIP) --editable '.[fuzz]'
+	@touch $@
+
+fuzz: $(VENV)/.ready-fuzz
+	@for target in heads files talks; do \
+		mkdir -p build/fuzz; \
+		$(VENV)/bin/python -m tests.fuzz $$target -max_total_time=60 -artifact_prefix=build/fuzz/ || exit 1; \
+	done
+
+bench: $(VENV)/.ready-dev
+	@.ci/packages bench
+	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m tests.bench $(ARGS)
 
 lint: $(VENV)/.ready-dev
 	$(VENV)/bin/ruff check .

@@ -4,7 +4,7 @@
  * only here is the process that takes the connection the one that runs. io_uring accepts are not system calls;
  * flow_owner.c finds their process when it reads.
  */
-#include "events.h"
+#include "packet.h"
 
 #define FAMILY_INET 2
 #define FAMILY_INET6 10
@@ -29,22 +29,25 @@ static __always_inline int accept_enters(__u64 address)
 	return 0;
 }
 
-static __always_inline void read_peer(struct accept_event *event, __u64 thread)
+/* Whether it may be a TCP connection: whoever does not ask for the peer does not tell. */
+static __always_inline int read_peer(struct accept_event *event, __u64 thread)
 {
 	struct peer peer = {};
 	__u64 *address = accepting.lookup(&thread);
 
 	if (!address || bpf_probe_read_user(&peer, sizeof(peer), (void *)*address))
-		return;
-	event->peer_port = peer.port;
+		return 1;
 	if (peer.family == FAMILY_INET6) {
 		__builtin_memcpy(event->peer_addr, peer.v6, 16);
 	} else if (peer.family == FAMILY_INET) {
 		event->peer_addr[10] = event->peer_addr[11] = 0xff;
 		__builtin_memcpy(event->peer_addr + 12, peer.v4, 4);
 	} else {
-		event->peer_port = 0;
+		return 0;
 	}
+	if (WANTED(HOW_ACCEPT))
+		event->peer_port = peer.port;
+	return 1;
 }
 
 static __always_inline int accept_leaves(void *ctx, long fd)
@@ -52,13 +55,10 @@ static __always_inline int accept_leaves(void *ctx, long fd)
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct accept_event event = {};
 
-	if (fd >= 0) {
+	if (fd >= 0 && read_peer(&event, thread)) {
 		event.ts_ns = bpf_ktime_get_ns();
-		event.pid = thread >> 32;
-		event.thread = event.pid != (__u32)thread;
 		event.fd = fd;
-		bpf_get_current_comm(event.comm, sizeof(event.comm));
-		read_peer(&event, thread);
+		current_owner(&event.owner, HOW_ACCEPT);
 		count_in_process(WORK_ACCEPTS);
 		if (accepted.perf_submit(ctx, &event, sizeof(event)))
 			count_in_process(LOST_ACCEPT);
@@ -67,19 +67,10 @@ static __always_inline int accept_leaves(void *ctx, long fd)
 	return 0;
 }
 
-TRACEPOINT_PROBE(syscalls, sys_enter_accept)
-{
-	return accept_enters((__u64)args->upeer_sockaddr);
-}
-
+/* The loader attaches these to accept() too: its tracepoints have these fields at the same place. */
 TRACEPOINT_PROBE(syscalls, sys_enter_accept4)
 {
 	return accept_enters((__u64)args->upeer_sockaddr);
-}
-
-TRACEPOINT_PROBE(syscalls, sys_exit_accept)
-{
-	return accept_leaves(args, args->ret);
 }
 
 TRACEPOINT_PROBE(syscalls, sys_exit_accept4)

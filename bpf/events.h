@@ -17,13 +17,27 @@ struct flow_key {
 	__be16 port[2];
 };
 
+/* One end of a flow. */
+struct flow_end {
+	struct flow_key flow;
+	__u32 end;
+};
+
 /* The process at one end of a flow, and how it is known. pid 0: not known. */
 struct owner {
 	__u32 pid; /* thread group */
 	__u8 how;  /* enum how */
-	__u8 thread; /* 1: comm is that of a thread other than the group's leader */
-	__u8 pad[2];
+	__u8 thread;    /* 1: comm is that of a thread other than the group's leader */
+	__u8 contested; /* 1: sockets in two network namespaces have these addresses and ports */
+	__u8 pad;
+	__u64 start_ns; /* when the group's leader started, CLOCK_BOOTTIME; 0: not known */
 	char comm[16];
+};
+
+/* What the map of owners holds. */
+struct owned {
+	struct owner owner;
+	__u64 socket; /* its address, only to be compared; 0: not known */
 };
 
 enum how { HOW_UNKNOWN, HOW_ACCEPT, HOW_RECV, HOW_CONNECT, HOW_SOCK_DIAG };
@@ -65,13 +79,11 @@ struct record {
 /* accept()/accept4() returned: through the perf buffer. */
 struct accept_event {
 	__u64 ts_ns;
-	__u32 pid;
+	struct owner owner;
 	__s32 fd;
-	__u8 peer_addr[16];
 	__be16 peer_port; /* 0: the caller did not ask for the peer */
-	__u8 thread;
-	__u8 pad[5];
-	char comm[16];
+	__u8 pad[2];
+	__u8 peer_addr[16];
 };
 
 /* Counters, one row per CPU, only ever growing. */
@@ -85,6 +97,7 @@ enum counter {
 	/* seen, and left alone */
 	SKIP_DUPLICATES, SKIP_FRAGMENTS, SKIP_TLS_FLOWS, SKIP_HTTP2_FLOWS, SKIP_MALFORMED,
 	/* work */
-	WORK_PACKETS, WORK_ACCEPTS, WORK_OWNERS,
+	WORK_PACKETS, WORK_ACCEPTS,
+	WORK_OWNERS, WORK_OWNERS_NEW, WORK_OWNERS_GONE, /* writes to the map of owners; those with a new key; deletions */
 	COUNTERS = 32, /* a multiple of 8: rows do not share a cache line */
 };

@@ -10,42 +10,38 @@
 
 #define STATE_ESTABLISHED 1
 #define STATE_SYN_SENT 2
-#define STATE_SYN_RECV 3
 #define STATE_CLOSE 7
 #define TCP_PROTOCOL 6
 
 /* connect() that has no source port yet, by the socket's address. */
 BPF_TABLE("lru_hash", u64, struct owner, connecting, 16384);
 
-static __always_inline void current_owner(struct owner *owner, __u8 how)
+static __always_inline void store(struct flow_end *key, struct owned *fresh, const struct owned *known)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-
-	owner->pid = thread >> 32;
-	owner->thread = owner->pid != (__u32)thread;
-	owner->how = how;
-	bpf_get_current_comm(owner->comm, sizeof(owner->comm));
-}
-
-/* Atomic: unlike the socket filter, a tracepoint can be interrupted by another one on its CPU. */
-static __always_inline void count_in_process(__u32 which)
-{
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct counters *row = counters.lookup(&cpu);
-
-	if (row)
-		__sync_fetch_and_add(&row->n[which & (COUNTERS - 1)], 1);
-}
-
-/* Written once for a (flow, process): reading the map is cheap, writing to it is not. */
-static __always_inline void own(struct flow_end *key, struct owner *owner)
-{
-	struct owner *known = owners.lookup(key);
-
-	if (!owner->pid || (known && known->pid == owner->pid))
-		return;
-	owners.update(key, owner);
+	if (!known)
+		count_in_process(WORK_OWNERS_NEW);
+	owners.update(key, fresh);
 	count_in_process(WORK_OWNERS);
+}
+
+/*
+ * Written once for a (flow, process): reading the map is cheap, writing to it is not. A connection that begins takes
+ * away what an earlier one left, so a second socket at the same key is alive: two namespaces use the same addresses.
+ */
+static __always_inline void own(struct flow_end *key, __u64 socket, __u8 how)
+{
+	struct owned *known = owners.lookup(key), fresh = {.socket = socket};
+
+	if (known && known->socket == socket && known->owner.pid == bpf_get_current_pid_tgid() >> 32)
+		return;
+	if (elsewhere(&key->flow, socket))
+		return;
+	current_owner(&fresh.owner, how);
+	if (!fresh.owner.pid)
+		return;
+	if (known && (known->owner.contested || (known->socket && known->socket != socket)))
+		fresh.owner.contested = 1;
+	store(key, &fresh, known);
 }
 
 /* The local end of a socket; ports of tracepoints are in host order. */
@@ -60,14 +56,42 @@ static __always_inline void local_end(struct flow_end *key, const __u8 *local, _
 			     bpf_htons(remote_port));
 }
 
+static __always_inline void connects(__u64 socket)
+{
+	struct owner owner = {};
+
+	current_owner(&owner, HOW_CONNECT);
+	if (owner.pid && WANTED(HOW_CONNECT))
+		connecting.update(&socket, &owner);
+}
+
+/* The answer to connect() arrives in nobody's context; and whoever had the ports of an accepted connection before is
+ * not its owner. With data on the SYN the server may have read before this: then the entry is this socket's. */
+static __always_inline void established(struct flow_end *key, __u64 socket)
+{
+	struct owner *owner = connecting.lookup(&socket);
+	struct owned *known = owners.lookup(key), fresh = {.socket = socket};
+
+	if (elsewhere(&key->flow, socket))
+		return;
+	if (owner) {
+		fresh.owner = *owner;
+		store(key, &fresh, known);
+		connecting.delete(&socket);
+	} else if (known && known->socket != socket) {
+		owners.delete(key);
+		count_in_process(WORK_OWNERS_GONE);
+	}
+}
+
 TRACEPOINT_PROBE(tcp, tcp_rcv_space_adjust)
 {
 	struct flow_end key = {};
-	struct owner owner = {};
 
+	if (!WANTED(HOW_RECV))
+		return 0;
 	local_end(&key, args->saddr_v6, args->sport, args->daddr_v6, args->dport);
-	current_owner(&owner, HOW_RECV);
-	own(&key, &owner);
+	own(&key, (__u64)args->skaddr, HOW_RECV);
 	return 0;
 }
 
@@ -79,22 +103,10 @@ TRACEPOINT_PROBE(sock, inet_sock_set_state)
 	if (args->protocol != TCP_PROTOCOL)
 		return 0;
 	if (args->newstate == STATE_SYN_SENT) {
-		struct owner owner = {};
-
-		current_owner(&owner, HOW_CONNECT);
-		connecting.update(&socket, &owner);
+		connects(socket);
 	} else if (args->newstate == STATE_ESTABLISHED) {
-		struct owner *owner = connecting.lookup(&socket);
-
 		local_end(&key, args->saddr_v6, args->sport, args->daddr_v6, args->dport);
-		if (owner) {
-			owners.update(&key, owner);
-			connecting.delete(&socket);
-			count_in_process(WORK_OWNERS);
-		} else {
-			/* accepted: whoever had these ports before is not its owner */
-			owners.delete(&key);
-		}
+		established(&key, socket);
 	} else if (args->newstate == STATE_CLOSE) {
 		connecting.delete(&socket);
 	}

@@ -18,6 +18,9 @@ struct scan {
 	__u32 head_end;     /* behind the first empty line; 0: none */
 };
 
+/* Make the compiler read from the map what it has just written there, see struct scan. */
+#define READ_BACK() asm volatile("" ::: "memory")
+
 /* Up to eight characters as one big-endian word; a BPF program can call no memcmp(). */
 #define CHARACTER(text, i) ((__u64)(i < sizeof(text) - 1 ? (text)[i < sizeof(text) ? i : 0] : 0) << (56 - 8 * i))
 #define WORD(text) \
@@ -85,7 +88,9 @@ static __always_inline int is_preface(const __u8 *b)
 
 static __always_inline __u32 status_class(const __u8 *b)
 {
-	return b[8] == ' ' && b[9] >= '1' && b[9] <= '5' ? COUNT_1XX + b[9] - '1' : COUNT_NO_CLASS;
+	int code = b[8] == ' ' && is_digit(b[10]) && is_digit(b[11]);
+
+	return code && b[9] >= '1' && b[9] <= '5' ? COUNT_1XX + b[9] - '1' : COUNT_NO_CLASS;
 }
 
 /* Whether `n` < 12 bytes could still become a status line. */
@@ -110,6 +115,24 @@ static __always_inline __u32 token_length(const __u8 *b, __u32 n)
 		if (i >= n || !is_tchar(b[i]))
 			break;
 	return i;
+}
+
+/* By the first bytes alone: kind << 8 | counter. KIND_NONE with COUNT_OTHER: the whole line must be seen. */
+static __always_inline __u32 classify_start(const __u8 *b, __u32 n)
+{
+	if (n >= STATUS_LINE_MIN && is_status_line(b))
+		return KIND_RESPONSE << 8 | status_class(b);
+	__u32 method = known_method(b);
+	if (method != COUNT_OTHER)
+		return KIND_REQUEST << 8 | method;
+	if (n < STATUS_LINE_MIN && status_prefix(b, n))
+		return KIND_PARTIAL << 8;
+	__u32 token = token_length(b, n);
+	if (!token || token > TOKEN_MAX)
+		return 0;
+	if (token == n || (b[token & 31] == ' ' && token + 1 == n))
+		return KIND_PARTIAL << 8;
+	return b[token & 31] == ' ' && is_visible(b[(token + 1) & 31]) ? COUNT_OTHER : 0;
 }
 
 static __always_inline void scan_line(const __u8 *data, struct scan *scan)

@@ -8,14 +8,6 @@
 #define NO_WAKEUP 1         /* BPF_RB_NO_WAKEUP: user space reads on a timer */
 #define RESPONSE_BYTES 1024 /* of a response that stands alone: its head; nobody asks for its body */
 
-/* Make the compiler read from the map what it has just written there, see struct scan. */
-#define READ_BACK() asm volatile("" ::: "memory")
-
-struct flow_end {
-	struct flow_key flow;
-	__u32 end;
-};
-
 /* Pointers cannot be kept in the scratch. */
 struct sighting {
 	struct scratch *scratch;
@@ -24,7 +16,7 @@ struct sighting {
 	__u64 *counters;
 };
 
-BPF_TABLE("lru_hash", struct flow_end, struct owner, owners, OWNERS_MAX);
+BPF_TABLE("lru_hash", struct flow_end, struct owned, owners, OWNERS_MAX);
 BPF_RINGBUF_OUTPUT(heads, RING_PAGES);
 
 static __always_inline void count(struct sighting *s, __u32 which)
@@ -40,10 +32,10 @@ static __always_inline int has_body_method(__u32 method)
 static __always_inline void owner_of(struct owner *to, const struct flow_key *flow, __u32 end)
 {
 	struct flow_end key = {.flow = *flow, .end = end};
-	struct owner *known = owners.lookup(&key);
+	struct owned *known = owners.lookup(&key);
 
 	if (known)
-		*to = *known;
+		*to = known->owner;
 	else
 		__builtin_memset(to, 0, sizeof(*to));
 }
@@ -178,7 +170,7 @@ static __always_inline void advance(struct sighting *s, __u32 kind, __u32 flags)
 	else if (kind == KIND_RESPONSE)
 		after_response(s, &s->flow->dir[!g->from]);
 	else if (kind == KIND_PARTIAL)
-		s->dir->budget = DATA_MAX;
+		s->dir->budget = s->flow->pipelined ? 4 * FOLLOW_BYTES : FOLLOW_BYTES;
 	else
 		after_more(s);
 	if (!s->dir->started)

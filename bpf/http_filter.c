@@ -56,24 +56,6 @@ static __always_inline int follows(struct direction *d, __u32 seq)
 	return d->budget && seq - d->next + SEGMENT_MAX <= 2 * SEGMENT_MAX;
 }
 
-/* By the first bytes alone: kind << 8 | counter. KIND_NONE with COUNT_OTHER: the whole line must be seen. */
-static __always_inline __u32 classify_start(const __u8 *b, __u32 n)
-{
-	if (n >= STATUS_LINE_MIN && is_status_line(b))
-		return KIND_RESPONSE << 8 | status_class(b);
-	__u32 method = known_method(b);
-	if (method != COUNT_OTHER)
-		return KIND_REQUEST << 8 | method;
-	if (n < STATUS_LINE_MIN && status_prefix(b, n))
-		return KIND_PARTIAL << 8;
-	__u32 token = token_length(b, n);
-	if (!token || token > TOKEN_MAX)
-		return 0;
-	if (token == n || (b[token & 31] == ' ' && token + 1 == n))
-		return KIND_PARTIAL << 8;
-	return b[token & 31] == ' ' && is_visible(b[(token + 1) & 31]) ? COUNT_OTHER : 0;
-}
-
 /* TLS or HTTP/2 with prior knowledge: counted once for a flow, never parsed. */
 static __always_inline __u32 unreadable(const __u8 *b)
 {
@@ -140,7 +122,8 @@ static __always_inline void begin(struct segment *g)
 	struct flow *flow = flows.lookup(&g->flow);
 	struct direction *d = flow ? &flow->dir[g->from & 1] : 0;
 
-	if (d && !(d->started && d->first == g->seq))
+	/* the answer to a SYN that carried data must not forget that data */
+	if (d && (d->started ? d->first != g->seq : !(g->tcp_flags & TCP_ACK)))
 		flows.delete(&g->flow);
 }
 
@@ -154,7 +137,7 @@ int http_filter(struct __sk_buff *skb)
 	if (!row || (skb->ifindex == LOOPBACK && skb->pkt_type == PACKET_OUTGOING))
 		return 0;
 	row->n[WORK_PACKETS]++;
-	enum walked walked = walk(skb, &segment);
+	enum walked walked = walk(skb, skb->protocol, 0, &segment);
 	if (walked == WALK_FRAGMENT)
 		row->n[SKIP_FRAGMENTS]++;
 	if (walked == WALK_MALFORMED)

@@ -17,10 +17,11 @@
 #define TCP_FIN 1
 #define TCP_SYN 2
 #define TCP_RST 4
+#define TCP_ACK 16
 
 enum walked { WALK_SEGMENT, WALK_OTHER, WALK_FRAGMENT, WALK_MALFORMED };
 
-/* A TCP segment; `offset` of its payload is from the network header, `available` what the packet holds of it. */
+/* A TCP segment; `offset` of its payload is from where the packet begins, `available` what the packet holds of it. */
 struct segment {
 	struct flow_key flow;
 	__u32 seq, ack, offset, payload_len, available;
@@ -49,8 +50,22 @@ struct tcp {
 	__be16 window, checksum, urgent;
 };
 
-/* The one place where the programs differ: how bytes are taken out of a packet. 0: all of them. */
-#define LOAD(skb, at, into, n) bpf_skb_load_bytes(skb, at, into, n)
+/*
+ * The one place where the programs differ: what a packet is to them, how long it is, and how bytes are taken out of it
+ * (0: all of them). To a socket filter it begins with the network header, to tc and XDP with the Ethernet header.
+ */
+#ifdef XDP
+/* Linux 5.18 brought both (helpers 188 and 189); BCC 0.26 does not declare them yet. */
+static __u64 (*xdp_length)(struct xdp_md *packet) = (void *)188;
+static long (*xdp_load)(struct xdp_md *packet, __u32 at, void *into, __u32 n) = (void *)189;
+#define PACKET struct xdp_md
+#define LENGTH(packet) ((__u32)xdp_length(packet))
+#define LOAD(packet, at, into, n) xdp_load(packet, at, into, n)
+#else
+#define PACKET struct __sk_buff
+#define LENGTH(packet) ((packet)->len)
+#define LOAD(packet, at, into, n) bpf_skb_load_bytes(packet, at, into, n)
+#endif
 
 static __always_inline __u64 be64(const __u8 *bytes)
 {
@@ -90,12 +105,12 @@ static __always_inline void v4_mapped(__u8 *to, const __u8 *address)
 }
 
 /* `addresses`: source and destination, 16 bytes each; `end`: where the IP packet ends. */
-static __always_inline enum walked walk_tcp(struct __sk_buff *skb, __u32 at, __u32 end, const __u8 *addresses,
+static __always_inline enum walked walk_tcp(PACKET *packet, __u32 at, __u32 end, const __u8 *addresses,
 					    struct segment *segment)
 {
 	struct tcp tcp;
 
-	if (LOAD(skb, at, &tcp, sizeof(tcp)))
+	if (LOAD(packet, at, &tcp, sizeof(tcp)))
 		return WALK_MALFORMED;
 	__u32 header = (tcp.offset >> 4) * 4;
 	if (header < sizeof(tcp) || at + header > end)
@@ -106,17 +121,18 @@ static __always_inline enum walked walk_tcp(struct __sk_buff *skb, __u32 at, __u
 	segment->ack = bpf_ntohl(tcp.ack);
 	segment->offset = at + header;
 	segment->payload_len = end - segment->offset;
-	segment->available = end <= skb->len ? segment->payload_len
-		: skb->len > segment->offset ? skb->len - segment->offset : 0;
+	__u32 length = LENGTH(packet);
+	segment->available = end <= length ? segment->payload_len
+		: length > segment->offset ? length - segment->offset : 0;
 	return segment->payload_len && !segment->available ? WALK_MALFORMED : WALK_SEGMENT;
 }
 
-static __always_inline enum walked walk_ipv4(struct __sk_buff *skb, __u32 at, struct segment *segment)
+static __always_inline enum walked walk_ipv4(PACKET *packet, __u32 at, struct segment *segment)
 {
 	__u64 addresses[4]; /* as words: the verifier wants them aligned */
 	struct ipv4 ip;
 
-	if (LOAD(skb, at, &ip, sizeof(ip)))
+	if (LOAD(packet, at, &ip, sizeof(ip)))
 		return WALK_MALFORMED;
 	__u32 header = (ip.version_ihl & 15) * 4, total = bpf_ntohs(ip.total_len);
 	if (ip.version_ihl >> 4 != 4 || header < sizeof(ip))
@@ -128,11 +144,11 @@ static __always_inline enum walked walk_ipv4(struct __sk_buff *skb, __u32 at, st
 	v4_mapped((__u8 *)addresses, ip.source);
 	v4_mapped((__u8 *)(addresses + 2), ip.destination);
 	/* 0: a super-packet that the network card is still to cut (Linux "BIG TCP", TSO) */
-	return walk_tcp(skb, at + header, total ? at + total : skb->len, (__u8 *)addresses, segment);
+	return walk_tcp(packet, at + header, total ? at + total : LENGTH(packet), (__u8 *)addresses, segment);
 }
 
 /* RFC 8200 section 4: which headers may stand between IPv6 and TCP. Returns the offset of TCP, or -walked. */
-static __always_inline int skip_extensions(struct __sk_buff *skb, __u32 at, __u8 next)
+static __always_inline int skip_extensions(PACKET *packet, __u32 at, __u8 next)
 {
 	for (int i = 0; i <= EXTENSIONS; i++) {
 		__u8 extension[4];
@@ -141,7 +157,7 @@ static __always_inline int skip_extensions(struct __sk_buff *skb, __u32 at, __u8
 			return at;
 		if (next != 0 && next != 43 && next != 44 && next != 51 && next != 60)
 			return -WALK_OTHER;
-		if (LOAD(skb, at, extension, sizeof(extension)))
+		if (LOAD(packet, at, extension, sizeof(extension)))
 			return -WALK_MALFORMED;
 		if (next == 44 && (*(__be16 *)(extension + 2) & bpf_htons(0xfff9)))
 			return -WALK_FRAGMENT;
@@ -151,21 +167,21 @@ static __always_inline int skip_extensions(struct __sk_buff *skb, __u32 at, __u8
 	return -WALK_OTHER;
 }
 
-static __always_inline enum walked walk_ipv6(struct __sk_buff *skb, __u32 at, struct segment *segment)
+static __always_inline enum walked walk_ipv6(PACKET *packet, __u32 at, struct segment *segment)
 {
 	__u64 addresses[4];
 	struct ipv6 ip;
 
-	if (LOAD(skb, at, &ip, sizeof(ip)))
+	if (LOAD(packet, at, &ip, sizeof(ip)))
 		return WALK_MALFORMED;
 	if ((ip.flow_label & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000))
 		return WALK_MALFORMED;
-	int tcp = skip_extensions(skb, at + sizeof(ip), ip.next);
+	int tcp = skip_extensions(packet, at + sizeof(ip), ip.next);
 	if (tcp < 0)
 		return -tcp;
 	__u32 payload = bpf_ntohs(ip.payload_len);
 	__builtin_memcpy(addresses, ip.source, 32);
-	return walk_tcp(skb, tcp, payload ? at + sizeof(ip) + payload : skb->len, (__u8 *)addresses, segment);
+	return walk_tcp(packet, tcp, payload ? at + sizeof(ip) + payload : LENGTH(packet), (__u8 *)addresses, segment);
 }
 
 static __always_inline int is_vlan(__be16 protocol)
@@ -174,42 +190,40 @@ static __always_inline int is_vlan(__be16 protocol)
 }
 
 /* Step over MPLS labels; the version nibble behind the last one says what follows. */
-static __always_inline __be16 skip_mpls(struct __sk_buff *skb, __u32 *at)
+static __always_inline __be16 skip_mpls(PACKET *packet, __u32 *at)
 {
 	for (int i = 0; i < MPLS_LABELS; i++) {
 		__be32 label;
 		__u8 version;
 
-		if (LOAD(skb, *at, &label, sizeof(label)))
+		if (LOAD(packet, *at, &label, sizeof(label)))
 			return 0;
 		*at += sizeof(label);
 		if (!(label & bpf_htonl(MPLS_BOTTOM)))
 			continue;
-		if (LOAD(skb, *at, &version, sizeof(version)))
+		if (LOAD(packet, *at, &version, sizeof(version)))
 			return 0;
 		return version >> 4 == 4 ? bpf_htons(ETH_P_IP) : version >> 4 == 6 ? bpf_htons(ETH_P_IPV6) : 0;
 	}
 	return 0;
 }
 
-static __always_inline enum walked walk(struct __sk_buff *skb, struct segment *segment)
+/* `protocol` says what begins at `at`. */
+static __always_inline enum walked walk(PACKET *packet, __be16 protocol, __u32 at, struct segment *segment)
 {
-	__be16 protocol = skb->protocol;
-	__u32 at = 0;
-
 	for (int i = 0; i < VLAN_TAGS && is_vlan(protocol); i++) {
 		__be16 tag[2];
 
-		if (LOAD(skb, at, tag, sizeof(tag)))
+		if (LOAD(packet, at, tag, sizeof(tag)))
 			return WALK_MALFORMED;
 		protocol = tag[1];
 		at += sizeof(tag);
 	}
 	if (protocol == bpf_htons(0x8847) || protocol == bpf_htons(0x8848))
-		protocol = skip_mpls(skb, &at);
+		protocol = skip_mpls(packet, &at);
 	if (protocol == bpf_htons(ETH_P_IP))
-		return walk_ipv4(skb, at, segment);
+		return walk_ipv4(packet, at, segment);
 	if (protocol == bpf_htons(ETH_P_IPV6))
-		return walk_ipv6(skb, at, segment);
+		return walk_ipv6(packet, at, segment);
 	return WALK_OTHER;
 }

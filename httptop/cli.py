@@ -83,17 +83,24 @@ class World:
     def checks(self) -> Sequence[Check]:
         """What `--check` prints."""
         from httptop.capture import preflight
+        from httptop.counters import readings
 
-        return preflight.preflight()
+        counters = readings.mention()
+        return (*preflight.preflight(), *([preflight.Check("counters", ok=True, what=counters)] if counters else []))
 
     def live(self, options: Options) -> Source:
         """The interfaces to watch. What else may be missing shows when it is opened: on the screen, if there is one."""
-        from httptop.capture import interfaces
+        from httptop.capture import interfaces, netns, preflight
         from httptop.capture.live import LiveSource
 
-        wanted = options.interfaces or ((DEMO_INTERFACE,) if options.demo else (interfaces.default(),))
-        interfaces.require(wanted)
-        return LiveSource(wanted, options.ports, before_drop=_preload_screen)
+        if options.netns is not None:
+            preflight.require_privileges()
+        with netns.inside(options.netns):
+            wanted = options.interfaces or ((DEMO_INTERFACE,) if options.demo else (interfaces.default(),))
+            interfaces.require(wanted)
+        source = LiveSource(wanted, options.ports, before_drop=_preload_screen, namespace=options.netns)
+        source.begin()
+        return source
 
     def file(self, path: str, options: Options) -> Source:
         """Read a capture file, "-" for standard input."""
@@ -103,12 +110,12 @@ class World:
 
     def engines(self, options: Options, exchanges: deque[Exchange] | None = None) -> Callable[[Source], Engine]:
         """What makes the Engine of an opened source. All is imported by now: after root is given up it may be late."""
-        from httptop.capture.system import process
+        from httptop.capture.system import identify
         from httptop.engine import Engine
 
         def engine(source: Source) -> Engine:
-            lookup = process if source.info.kind == "live" else _nobody
-            return Engine(source.info, source.epoch_offset_ns, lookup, keep_query=options.keep_query,
+            lookup = identify if source.info.kind == "live" else _nobody
+            return Engine(source.info, source.epoch_offset_ns, lookup, source.owner, keep_query=options.keep_query,
                           exchanges=exchanges)
 
         return engine
@@ -121,12 +128,15 @@ class World:
 
     def screen(self, source: Source, options: Options) -> int:
         """Show the live screen until the user leaves it; the exit code."""
+        from httptop.counters import readings
         from httptop.tui.app import HttptopApp
         from httptop.worker import Worker
 
+        counters = readings.mention() if options.file is None else ""
         recent: deque[Exchange] = deque(maxlen=RECENT_EXCHANGES)
         app = HttptopApp(Worker(source, self.engines(options, recent), options.delay_s), interval_s=options.delay_s,
-                         initial_filter=options.filter, ascii_only=options.ascii, color=options.color)
+                         initial_filter=options.filter, ascii_only=options.ascii, color=options.color,
+                         notice=f"counters run {counters}" if counters else "")
         app.run()
         return app.return_code or 0
 
@@ -147,7 +157,7 @@ def _is_open(fd: int) -> bool:
     return True
 
 
-def _nobody(_pid: int) -> None:
+def _nobody(_pid: int, _start_ns: int, _comm: str) -> None:
     """The processes of a capture file are not those of this host."""
 
 
@@ -172,6 +182,10 @@ def main(arguments: Sequence[str] | None = None, world: World | None = None) -> 
 
 
 def _main(arguments: Sequence[str], world: World) -> int:
+    if arguments[:1] == ["counters"]:
+        from httptop.counters import cli as counters
+
+        return counters.main(arguments[1:], world)
     try:
         options = command_line.parse(arguments)
     except HelpRequested as asked:

@@ -77,7 +77,9 @@ class Decoder:
         if record.flags & FLAG_RST:
             flow.closed = True
             self.abandon(flow)
-        elif record.flags & FLAG_FIN and flow.client is not None and record.sender != flow.client:
+        elif record.sender == flow.client:
+            self._pairing.client_ends(flow, record)
+        elif record.flags & FLAG_FIN and flow.client is not None:
             if stream.messages and stream.state in (State.UNKNOWN, State.CHUNKED):
                 self._pairing.response_ends(flow, stream, record.seq)
                 stream.state = State.HEAD
@@ -135,7 +137,7 @@ class Decoder:
         elif stream.state == State.CHUNKED and stream.chunked is not None and stream.chunked.skip(ahead):
             pass
         elif stream.state == State.HEAD and stream.buffer:
-            stream.stash.append(record)
+            stream.stash = [*stream.stash, record]
             if len(stream.stash) > STASH_MAX or (begins and after(record.ack, stream.ack) > 0):
                 self._give_up(flow, stream)
             return
@@ -152,7 +154,7 @@ class Decoder:
         """The rest of a head was lost: its sender goes on, or its peer answers."""
         self._sink.on_resync()
         self._finish_head(flow, stream)
-        stash, stream.stash = sorted(stream.stash, key=lambda r: after(r.seq, stream.position)), []
+        stash, stream.stash = sorted(stream.stash, key=lambda r: after(r.seq, stream.position)), ()
         for record in stash:
             self._place(flow, stream, record)
 
@@ -163,7 +165,7 @@ class Decoder:
             progress = False
             for record in stream.stash:
                 if after(record.seq, stream.position) <= 0 or stream.state != State.HEAD or not stream.buffer:
-                    stream.stash.remove(record)
+                    stream.stash = [r for r in stream.stash if r is not record]
                     self._place(flow, stream, record)
                     progress = True
                     break

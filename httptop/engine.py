@@ -11,8 +11,8 @@ from httptop.decoder import Decoder
 from httptop.exchanges import Log, path_of
 from httptop.flows import Flow, Pending
 from httptop.http1 import Request, Response
-from httptop.owners import Lookup, Owned, Owners
-from httptop.records import NO_OWNER, Batch, How, Record
+from httptop.owners import Find, Lookup, Owned, Owners, not_found
+from httptop.records import NO_OWNER, REMOTE, Batch, Record
 from httptop.snapshot import (
     AcceptRow,
     AttributionRow,
@@ -24,23 +24,24 @@ from httptop.snapshot import (
     SourceInfo,
 )
 
-FLOWS_MAX = 65536  # as many as the kernel remembers
+FLOWS_MAX = 32768  # 1 KB each; what is evicted is the flow that was quiet for longest, and mostly has nothing open
 IN_FLIGHT_SHOWN = 200  # oldest first
 PATH_MAX = 1024  # characters of a path that are kept: what is longer is one row, told apart by its beginning
 HISTORY_S = 120
-MEMO_MAX = 64  # exchanges that one flow remembers the cells of
+MEMO_MAX = 8192  # exchanges whose cells are remembered: the same ones come again and again
 _NO_CLASS = "other"
 
 
-Attribution = tuple["Process | None", str, How]
+Attribution = tuple["Process | None", str, str]
 Answered = tuple[Request, MutableCell, Recent, Recent]  # the head, so that its id() stays its own
 
 
 class Engine:
     """The only mutable object of the core. `lookup` asks the host about a pid."""
 
-    def __init__(self, info: SourceInfo, epoch_offset_ns: int, lookup: Lookup, *, keep_query: bool = False,
-                 start_ns: int | None = None, exchanges: deque[Exchange] | None = None) -> None:
+    def __init__(self, info: SourceInfo, epoch_offset_ns: int, lookup: Lookup, find: Find = not_found, *,
+                 keep_query: bool = False, start_ns: int | None = None,
+                 exchanges: deque[Exchange] | None = None) -> None:
         """`exchanges`: where each exchange is put; it bounds itself, or its reader empties it."""
         self._exchanges = exchanges
         self._log = None if exchanges is None else Log(exchanges.append, self._owned, epoch_offset_ns,
@@ -50,7 +51,7 @@ class Engine:
         self._keep_query = keep_query
         self._start_ns = start_ns
         self._marks: Marks | None = None
-        self._owners = Owners(lookup)
+        self._owners = Owners(lookup, find)
         self._decoder = Decoder(self)
         self._flows: OrderedDict[bytes, Flow] = OrderedDict()
         self._cells = Cells()
@@ -63,6 +64,7 @@ class Engine:
         self._accepts: dict[Process, Recent] = {}
         self._attribution: dict[Attribution, Recent] = {}
         self._history = stats.Rolling(HISTORY_S)
+        self._memo: dict[tuple[int, int, bytes, bytes, int], Answered] = {}
 
     # -- records in ---------------------------------------------------------------------------------------------
 
@@ -73,7 +75,7 @@ class Engine:
             self._start_ns = self._begin(batch)
         for accept in batch.accepts:
             self._owners.accepted(accept)
-            process = self._owners.process(Owners.accepter(accept), accept.ts_ns).process
+            process = self._owners.process(accept.owner, accept.ts_ns).process
             if process is not None:
                 self._accepts.setdefault(process, Recent()).total += 1
         self._feed_records(batch.records)
@@ -184,16 +186,12 @@ class Engine:
 
     # -- where things are counted -------------------------------------------------------------------------------
 
-    def _ends(self, flow: Flow) -> tuple[bytes, bytes]:
+    def _ends(self, flow: Flow, ts_ns: int) -> tuple[bytes, bytes]:
         """`struct owner` of server and client, as far as they are known now."""
-        client = flow.client or 0
-        server = flow.owners[1 - client]
-        if server == NO_OWNER:
-            server = self._owners.by_peer(flow.key, 1 - client)
-        return server, flow.owners[client]
+        return self._owners.ends(flow.key, flow.client or 0, flow.owners, ts_ns)
 
     def _owned(self, flow: Flow, ts_ns: int) -> tuple[Owned, Owned]:
-        server, client = self._ends(flow)
+        server, client = self._ends(flow, ts_ns)
         return self._owners.process(server, ts_ns), self._owners.process(client, ts_ns)
 
     def _cell(self, method: str, host: str, path: str, status: int | None, flow: Flow, ts_ns: int) -> MutableCell:
@@ -201,15 +199,15 @@ class Engine:
         return self._cells.get((method, host, path, status, server.process, client.process))
 
     def _answered(self, flow: Flow, pending: Pending, status: int, ts_ns: int) -> Answered:
-        """Where an exchange counts. The same one again on a flow is the common case, and is remembered there."""
+        """Where an exchange counts. The same one again is the common case, and is remembered."""
         head = pending.head
-        memo = (id(head), status, *flow.owners, ts_ns >> 30)  # processes are looked at again about once a second
-        known = flow.memo.get(memo)
+        memo = (id(head), status, *self._ends(flow, ts_ns), ts_ns >> 30)  # processes are looked at again each second
+        known = self._memo.get(memo)
         if known is None or known[1].into is not None:
             cell = self._cell(head.method, head.host, self._path(head), status, flow, ts_ns)
-            if len(flow.memo) >= MEMO_MAX:
-                flow.memo.clear()
-            known = flow.memo[memo] = (head, cell, *self._attributed(flow, ts_ns))
+            if len(self._memo) >= MEMO_MAX:
+                self._memo.clear()
+            known = self._memo[memo] = (head, cell, *self._attributed(flow, ts_ns))
         return known
 
     def _request_cell(self, flow: Flow, pending: Pending) -> MutableCell:
@@ -247,9 +245,9 @@ class Engine:
             cells=cells,
             accepts=tuple(AcceptRow(process, accepts.total, accepts.since(mark, base) / window_s)
                           for process, accepts in self._accepts.items()),
-            attribution=tuple(AttributionRow(process, role, how.name.lower(), exchanges.total)
+            attribution=tuple(AttributionRow(process, role, how, exchanges.total)
                               for (process, role, how), exchanges in self._attribution.items()
-                              if exchanges.total and (process is not None or role == "server")),
+                              if exchanges.total and how != REMOTE and (process is not None or role == "server")),
             in_flight=tuple(self._waiting(now_ns)),
             in_flight_total=len(self._in_flight),
             exchanges=tuple(self._exchanges or ()),

@@ -83,4 +83,4 @@ class Log:
             version=head.version if head is not None else "",
             status=None, latency_ns=None, response_bytes=None,
             server=server_owned.process, client=client_owned.process,
-            server_how=server_owned.how.name.lower(), client_how=client_owned.how.name.lower())
+            server_how=server_owned.how, client_how=client_owned.how)

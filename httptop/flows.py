@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Any, Protocol
+from typing import Protocol
 
 from httptop.cells import MutableCell
 from httptop.http1 import Request, Response
@@ -31,19 +30,18 @@ class Pending:
 class Flow:
     """Both directions of a connection. `client`: the endpoint that sends requests, None while not known."""
 
-    __slots__ = ("answer", "client", "closed", "key", "memo", "owners", "pending", "streams", "tunnel")
+    __slots__ = ("answer", "client", "closed", "key", "owners", "pending", "streams", "tunnel")
 
     def __init__(self, key: bytes) -> None:
         self.key = key
         self.reset()
         self.owners = [NO_OWNER, NO_OWNER]
         self.answer: MutableCell | None = None  # the engine's: where the last response is counted
-        self.memo: dict[tuple[object, ...], Any] = {}  # the engine's too
 
     def reset(self) -> None:
         """Forget everything but who owned the ends."""
         self.streams = (Stream(), Stream())
-        self.pending: deque[Pending] = deque()
+        self.pending: list[Pending] = []  # nearly always one or none: a deque would take ten times the memory
         self.client: int | None = None
         self.tunnel = False  # CONNECT or Upgrade succeeded: what passes now is no HTTP of this flow
         self.closed = False
@@ -83,11 +81,14 @@ class Pairing:
         self._drop_missed(flow, record)
         self._end_answer(flow, record)
         pending = Pending(head, stream, record, alone=not flow.pending)
-        flow.pending.append(pending)
+        place = len(flow.pending)
+        while place and after(pending.seq, flow.pending[place - 1].seq) < 0:  # overtaken on its way to us
+            place -= 1
+        flow.pending.insert(place, pending)
         stream.expect_body(head, none=False)
         self._sink.on_request(flow, pending)
         if len(flow.pending) > PENDING_MAX:
-            self._sink.on_unanswered(flow, flow.pending.popleft())
+            self._sink.on_unanswered(flow, flow.pending.pop(0))
 
     def _drop_missed(self, flow: Flow, record: Record) -> None:
         """The client acknowledges an answer that we did not see, and goes on."""
@@ -95,7 +96,16 @@ class Pairing:
             server = flow.streams[1 - record.sender]
             if not server.started or (not server.buffer and after(record.ack, server.position) > 0
                                       and not server.interim and server.state != State.BODY):
-                self._sink.on_unanswered(flow, flow.pending.popleft())
+                self._sink.on_unanswered(flow, flow.pending.pop(0))
+
+    def client_ends(self, flow: Flow, record: Record) -> None:
+        """The client says no more: it may still wait for an answer, but not for one that it has acknowledged."""
+        if not flow.pending:
+            return
+        if not flow.streams[1 - record.sender].started and after(record.ack, flow.pending[-1].ack) > 0:
+            self.abandon(flow)  # nothing of the server is captured
+        else:
+            self._drop_missed(flow, record)
 
     def _end_answer(self, flow: Flow, record: Record) -> None:
         """A client that waits for its answers has all of the last one when it asks again: its ACK tells the length."""
@@ -110,11 +120,11 @@ class Pairing:
         if stream.interim:
             self._sink.on_response(flow, None, head, stream.head_seq, stream.head_ns)
             return
-        pending = flow.pending.popleft() if flow.pending else None
+        pending = flow.pending.pop(0) if flow.pending else None
         method = pending.head.method if pending is not None else ""
         if head.status == 101 or (method == "CONNECT" and 200 <= head.status < 300):
             flow.tunnel = True
-        stream.expect_body(head, none=head.status in _NO_BODY or method == "HEAD")
+        stream.expect_body(head, none=flow.tunnel or head.status in _NO_BODY or method == "HEAD")
         self._sink.on_response(flow, pending, head, stream.head_seq, stream.head_ns)
         if stream.state is State.HEAD:
             self._sink.on_response_end(flow, head.length)
@@ -128,4 +138,4 @@ class Pairing:
     def abandon(self, flow: Flow) -> None:
         """Nothing more will be heard of `flow`."""
         while flow.pending:
-            self._sink.on_unanswered(flow, flow.pending.popleft())
+            self._sink.on_unanswered(flow, flow.pending.pop(0))

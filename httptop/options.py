@@ -27,6 +27,7 @@ examples:
   sudo httptop -b -n 5 -d 2           five plain tables, two seconds apart
   httptop -r capture.pcapng --once    the same from a file, without root
   sudo httptop --demo                 live screen on traffic it makes itself
+  sudo httptop counters start -i eth0 counters in the kernel, with no program running: httptop counters --help
 
 exit codes:
   0 done   1 failed while running   2 wrong usage   3 a privilege or kernel feature is missing
@@ -47,6 +48,7 @@ class Options:
     json: bool = False
     log: bool = False
     ports: frozenset[int] = frozenset()
+    netns: str | None = None
     filter: Filter = EVERYTHING
     sort: str = sorting.DEFAULT
     rows: int | None = None
@@ -65,12 +67,12 @@ class HelpRequested(Exception):  # noqa: N818 - an answer, not an error
         self.text = text
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """argparse whose errors are one line of what and one of what to do, and which does not exit by itself."""
 
     def error(self, message: str) -> NoReturn:
         what = re.sub(r"^argument (\S+): ", r"\1: ", message).replace("expected one argument", "needs a value")
-        raise UsageError(what, "httptop --help lists the flags")
+        raise UsageError(what, f"{self.prog} --help lists the flags")
 
     def unknown(self, argument: str) -> NoReturn:
         """Name the flag that was probably meant."""
@@ -78,7 +80,7 @@ class _Parser(argparse.ArgumentParser):
             raise UsageError(f"{argument!r} is not expected here", f"to watch an interface: httptop -i {argument}")
         flags = [flag for action in self._actions for flag in action.option_strings]
         near = difflib.get_close_matches(argument.partition("=")[0], flags, n=1)
-        do = f"did you mean {near[0]}?" if near else "httptop --help lists the flags"
+        do = f"did you mean {near[0]}?" if near else f"{self.prog} --help lists the flags"
         raise UsageError(f"there is no flag {argument}", do)
 
 
@@ -99,7 +101,8 @@ def _between(low: int, high: int, noun: str) -> Callable[[str], int]:
     return parse
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """For argparse: a span of time."""
     try:
         value = float(text)
     except ValueError:
@@ -125,7 +128,8 @@ def _regex(text: str) -> re.Pattern[str]:
         raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
 
 
-def _comma(parse: Callable[[str], _T]) -> Callable[[str], list[_T]]:
+def comma(parse: Callable[[str], _T]) -> Callable[[str], list[_T]]:
+    """For argparse: a list with commas."""
     return lambda text: [parse(item.strip()) for item in text.split(",")]
 
 
@@ -143,11 +147,11 @@ _PID = _between(1, 1 << 22, "process id")
 _PORT = _between(1, 65535, "port")
 _METHOD = _matching(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,24}", "method")  # token, RFC 9110 section 5.6.2
 _STATUS = _matching(r"[1-9]([0-9][0-9]|[xX][xX])", "status: 404 or 5xx")
-_INTERFACE = _matching(r"[^\s/]{1,15}", "interface name")  # dev_valid_name() of the kernel
+INTERFACE = _matching(r"[^\s/]{1,15}", "interface name")  # dev_valid_name() of the kernel
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog="httptop", usage="httptop [flags]", allow_abbrev=False, add_help=False, epilog=_EPILOG,
+def _parser() -> Parser:
+    parser = Parser(prog="httptop", usage="httptop [flags]", allow_abbrev=False, add_help=False, epilog=_EPILOG,
                      description="top for HTTP: hot URLs, the processes behind them, latency, and what was missed.",
                      formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32))
     _add_source_flags(parser.add_argument_group("where from").add_argument)
@@ -161,17 +165,18 @@ def _parser() -> _Parser:
 
 
 def _add_source_flags(add: Callable[..., argparse.Action]) -> None:
-    add("-i", "--interface", metavar="IFACE", action="extend", type=_comma(_INTERFACE), default=[],
+    add("-i", "--interface", metavar="IFACE", action="extend", type=comma(INTERFACE), default=[],
         help="interfaces, a comma list or repeated; 'any' for all (default: that of the default route)")
     add("-r", "--read", metavar="FILE", help="a pcap or pcapng file instead, - for standard input; needs no root")
     add("--demo", action="store_true", help="watch traffic that httptop makes itself on loopback")
-    add("--port", metavar="PORT", action="extend", type=_comma(_PORT), default=[],
+    add("--netns", metavar="NAME|PID", help="capture inside another network namespace, or that of a process")
+    add("--port", metavar="PORT", action="extend", type=comma(_PORT), default=[],
         help="only these TCP ports (default: all; HTTP is known by its content)")
     add("--keep-query", action="store_true", help="keep query strings, which may hold secrets")
 
 
 def _add_output_flags(add: Callable[..., argparse.Action]) -> None:
-    add("-d", "--delay", metavar="SEC", type=_seconds, default=1.0, help="seconds between refreshes (default: 1)")
+    add("-d", "--delay", metavar="SEC", type=seconds, default=1.0, help="seconds between refreshes (default: 1)")
     add("-b", "--batch", action="store_true", help="plain tables; automatic when standard output is no terminal")
     add("-n", "--iterations", metavar="N", type=_between(1, 10**9, "number of tables"), help="that many, then exit")
     add("--once", action="store_true", help="one snapshot after one delay, then exit; of a file: the whole file")
@@ -184,9 +189,9 @@ def _add_output_flags(add: Callable[..., argparse.Action]) -> None:
 
 
 def _add_filter_flags(add: Callable[..., argparse.Action]) -> None:
-    add("-p", "--pid", action="extend", type=_comma(_PID), default=[], help="exchanges served or made by these")
-    add("--method", action="extend", type=_comma(_METHOD), default=[], help="GET,POST,...")
-    add("--status", action="extend", type=_comma(_STATUS), default=[], help="404,5xx,...")
+    add("-p", "--pid", action="extend", type=comma(_PID), default=[], help="exchanges served or made by these")
+    add("--method", action="extend", type=comma(_METHOD), default=[], help="GET,POST,...")
+    add("--status", action="extend", type=comma(_STATUS), default=[], help="404,5xx,...")
     add("--host", metavar="REGEX", type=_regex, help="in the Host header")
     add("--url", metavar="REGEX", type=_regex, help="in host and path")
     add("--filter", metavar="TERMS", action="extend", type=lambda text: parse_filter(text).terms, default=[],
@@ -201,8 +206,10 @@ def parse(arguments: Sequence[str]) -> Options:
     given, rest = parser.parse_known_args(arguments)
     if rest:
         parser.unknown(rest[0])
-    if given.read is not None and (given.interface or given.demo):
-        raise UsageError("--read takes the place of --interface and --demo", "give one of them")
+    if given.read is not None and (given.interface or given.demo or given.netns):
+        raise UsageError("--read takes the place of --interface, --netns and --demo", "give one of them")
+    if given.netns is not None and given.demo:
+        raise UsageError("--demo makes its traffic in this network namespace", "leave out --netns")
     if given.once and given.iterations is not None:
         raise UsageError("--once is one iteration, -n another number", "give one of them")
     if given.log and (given.once or given.iterations is not None):
@@ -216,6 +223,7 @@ def parse(arguments: Sequence[str]) -> Options:
         json=given.json,
         log=given.log,
         ports=frozenset(given.port),
+        netns=given.netns,
         filter=_filter(given),
         sort=given.sort,
         rows=given.rows,

@@ -16,12 +16,21 @@ FOLLOW_BYTES = 16384
 TOKEN_MAX = 24
 
 FLOW_KEY = struct.Struct("=16s16s2s2s")
-OWNER = struct.Struct("=IBB2x16s")
-RECORD = struct.Struct("=Q36sIIIHBBBB2xI24s24s4x")
-ACCEPT = struct.Struct("=QIi16s2sB5x16s")
+FLOW_END = struct.Struct("=36sI")
+OWNER = struct.Struct("=IBBBxQ16s")
+OWNED = struct.Struct("=32sQ")
+RECORD = struct.Struct("=Q36sIIIHBBBB2xI4x32s32s")
+ACCEPT = struct.Struct("=Q32si2s2x16s")
 
 V4_MAPPED = bytes(10) + b"\xff\xff"
 NO_OWNER = bytes(OWNER.size)
+
+# Why an end has no process
+UNSEEN = "unseen"  # the address is this host's, but no process of it
+ELSEWHERE = "elsewhere"  # neither end is on this host: bridged or forwarded traffic of others
+CONTESTED = "contested"  # sockets in two network namespaces have these addresses and ports
+TRANSLATED = "translated"  # it is the address of a translation, and nobody was seen behind it
+REMOTE = "remote"  # a server on another host that a process of this one asks: no unknown process of ours
 
 
 class How(enum.IntEnum):
@@ -32,6 +41,11 @@ class How(enum.IntEnum):
     RECV = 2
     CONNECT = 3
     SOCK_DIAG = 4
+
+
+def nobody(why: str) -> bytes:
+    """A `struct owner` for an end of which it is known why it has no process."""
+    return OWNER.pack(0, How.UNKNOWN, 0, 0, 0, why.encode())
 
 
 class Kind(enum.IntEnum):
@@ -83,6 +97,8 @@ class Counter(enum.IntEnum):
     PACKETS = 25
     ACCEPTS = 26
     OWNERS = 27
+    OWNERS_NEW = 28
+    OWNERS_GONE = 29
 
 
 COUNTERS = 32
@@ -111,12 +127,10 @@ class Accept(NamedTuple):
     """accept() returned in a process; `peer` is (address, port in network order), port 0 if not asked for."""
 
     ts_ns: int
-    pid: int
+    owner: bytes  # OWNER
     fd: int
-    peer_addr: bytes
     peer_port: bytes
-    thread: bool
-    comm: bytes
+    peer_addr: bytes
 
 
 class Batch(NamedTuple):

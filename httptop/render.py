@@ -8,13 +8,14 @@ the terminal. Nothing here imports Textual or Rich: the plain table uses it too.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 # Two cells in every terminal since decades: ideographs, kana, Hangul, full-width forms. Emoji are not among them.
-_WIDE = ((0x3041, 0x3096), (0x30A1, 0x30FA), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7A3), (0xFF01, 0xFF5E))
+_WIDE = re.compile("[\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff5e]")
 _NARROW_CATEGORIES = ("L", "N", "P", "S")
 _LEFT_TO_RIGHT = ("L", "EN", "ES", "ET", "CS", "ON", "AN")
 
@@ -44,17 +45,12 @@ UNICODE = Glyphs()
 ASCII = Glyphs("~", ".", "*", "ok", "!", "||", "v", "^", "-", "#", "|", "x", "u", " .:-=+*#@", "0123456789")
 
 
-def _is_wide(character: str) -> bool:
-    code = ord(character)
-    return any(low <= code <= high for low, high in _WIDE)
-
-
 @lru_cache(maxsize=4096)
 def _shown(character: str) -> str:
     """The character itself if every terminal draws it in the same cells, else a visible escape."""
     if character.isascii():
         return character if character.isprintable() else f"\\x{ord(character):02x}"
-    if _is_wide(character):
+    if _WIDE.match(character):
         return character
     if (
         character.isprintable()
@@ -90,14 +86,16 @@ def safe(text: str, *, ascii_only: bool = False) -> str:
 
 def width(text: str) -> int:
     """Cells that safe text takes."""
-    return len(text) if text.isascii() else len(text) + sum(map(_is_wide, text))
+    return len(text) if text.isascii() else len(text) + len(_WIDE.findall(text))
 
 
 def head(text: str, cells: int) -> str:
     """As much of the beginning of safe text as fits into `cells` cells."""
+    if text.isascii() or not _WIDE.search(text):
+        return text[:cells]
     used = 0
     for index, character in enumerate(text):
-        used += 1 + (not character.isascii() and _is_wide(character))
+        used += 2 if _WIDE.match(character) else 1
         if used > cells:
             return text[:index]
     return text

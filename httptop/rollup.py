@@ -62,11 +62,7 @@ class Group:
 
     def histogram(self) -> tuple[tuple[int, int], ...]:
         """Answered exchanges by bucket of latency, sorted by it."""
-        found: dict[int, int] = {}
-        for cell in self.cells:
-            for bucket, count in cell.latency:
-                found[bucket] = found.get(bucket, 0) + count
-        return tuple(sorted(found.items()))
+        return stats.merged([cell.latency for cell in self.cells])
 
     def latency_ms(self) -> Latency | None:
         """Quantiles over the answered exchanges."""
@@ -111,9 +107,9 @@ def url_groups(snapshot: Snapshot, keep: Filter = EVERYTHING) -> list[UrlGroup]:
 
 def total(snapshot: Snapshot, keep: Filter = EVERYTHING) -> Group:
     """All that the filter keeps, as one group."""
-    group = Group()
+    group, everything = Group(), not keep.active
     for cell in snapshot.cells:
-        if cell.method and keep.matches(cell):
+        if cell.method and (everything or keep.matches(cell)):
             group.add(cell)
     return group
 
@@ -138,11 +134,11 @@ def _ends(cell: Cell, roles: tuple[str, ...]) -> Iterable[tuple[Process | None, 
 def process_groups(snapshot: Snapshot, keep: Filter = EVERYTHING) -> dict[tuple[Process | None, str], Group]:
     """(process, role) -> its cells; process None: served by no process that is known here."""
     groups: defaultdict[tuple[Process | None, str], Group] = defaultdict(Group)
-    roles = keep.roles
+    roles, everything = keep.roles, not keep.active
     for cell in snapshot.cells:
-        if cell.method and keep.matches(cell):
+        if cell.method and (everything or keep.matches(cell)):
             for process, role in _ends(cell, roles):
-                if keep.shows(process):
+                if everything or keep.shows(process):
                     groups[process, role].add(cell)
     if not keep.active:
         for row in snapshot.accepts:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from httptop.snapshot import Latency
 
+Histogram = tuple[tuple[int, int], ...]  # (bucket, count), sorted by bucket
+
 SUB_BITS = 5  # 32 steps to an octave: a quantile is right within 1.6 %
 _SUB = 1 << SUB_BITS
+BUCKETS = (65 - SUB_BITS) << SUB_BITS  # enough for 64 bits of nanoseconds
+_MANY = 32  # from here on an array of all buckets is faster to fill than a dict
 WINDOW_S = 5  # what "per second" looks back on
 
 
@@ -25,6 +30,18 @@ def bucket_ns(index: int) -> int:
         return index
     shift = (index >> SUB_BITS) - 1
     return (((index & (_SUB - 1)) + _SUB) << shift) + ((1 << shift) >> 1)
+
+
+def merged(histograms: Sequence[Histogram]) -> Histogram:
+    """The sum of histograms, sorted by bucket."""
+    if len(histograms) == 1:
+        return histograms[0]
+    counts: list[int] | defaultdict[int, int] = [0] * BUCKETS if len(histograms) > _MANY else defaultdict(int)
+    for histogram in histograms:
+        for index, count in histogram:
+            counts[index] += count
+    pairs = enumerate(counts) if isinstance(counts, list) else sorted(counts.items())
+    return tuple((index, count) for index, count in pairs if count)
 
 
 def latency_ms(histogram: Iterable[tuple[int, int]], max_ns: int) -> Latency | None:

@@ -7,6 +7,7 @@ delivered is kept here: their number (Content-Length), that they lie inside a ch
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 from httptop import http1
 from httptop.http1 import Chunked, Request, Response
@@ -65,7 +66,7 @@ class Stream:
         self.interim = False
         self.messages = 0
         self.gap: tuple[int, int] | None = None  # bytes that were passed over and may still come
-        self.stash: list[Record] = []
+        self.stash: Sequence[Record] = ()
 
     def restart(self, position: int) -> None:
         """A message begins at `position`, whatever was expected."""

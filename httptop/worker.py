@@ -13,22 +13,25 @@ from httptop.errors import HttptopError
 from httptop.snapshot import Exchange, Snapshot
 
 READ_S = 0.1  # how long a read may take: bounds how late a stop is heard
-STOP_S = 2.0  # attaching cannot be interrupted; after that long the thread is left to die with the process
+STOP_S = 2.0  # after that long the thread is left to die with the process
+FIRST_S = 0.2  # a screen that has just been started shows what there is soon, whatever its delay
 
 MakeEngine = Callable[[Source], Engine]
 Publish = Callable[["Snapshot | HttptopError"], None]
 
 
-def stream(source: Source, make_engine: MakeEngine, delay_s: float,
-           stop: threading.Event) -> Generator[Snapshot, None, None]:
+def stream(source: Source, make_engine: MakeEngine, delay_s: float, stop: threading.Event,
+           first_s: float | None = None) -> Generator[Snapshot, None, None]:
     """Open `source` and yield a Snapshot every `delay_s`, and a last one at the end of a file or when it fails.
+
+    `first_s`: how soon the first one is wanted, if not after `delay_s`.
 
     Raises HttptopError if it cannot be opened, or, after the last Snapshot, what ended it.
     """
     try:
         source.open()
         engine = make_engine(source)
-        due_s = time.monotonic() + delay_s
+        due_s = time.monotonic() + (delay_s if first_s is None else min(first_s, delay_s))
         while not stop.is_set():
             try:
                 batch = source.read(max(min(READ_S, due_s - time.monotonic()), 0.0))
@@ -116,7 +119,7 @@ class Worker:
 
     def _run(self, publish: Publish) -> None:
         try:
-            for snapshot in stream(self._source, self._make_engine, self._delay_s, self._stop):
+            for snapshot in stream(self._source, self._make_engine, self._delay_s, self._stop, FIRST_S):
                 publish(snapshot)
         except HttptopError as error:
             publish(error)
@@ -124,5 +127,6 @@ class Worker:
     def stop(self) -> None:
         """End, and wait until it has let go of the kernel."""
         self._stop.set()
+        self._source.abort()
         if self._thread is not None:
             self._thread.join(STOP_S)

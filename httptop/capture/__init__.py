@@ -28,8 +28,14 @@ class Source(Protocol):
     def finish(self) -> Batch:
         """Stop capturing. Reading goes on, without waiting, until a Batch is empty: then its counters are final."""
 
+    def owner(self, flow: bytes, end: int) -> bytes:
+        """`struct owner` of endpoint 0 or 1 of a flow as it is known now, as `owners.Find`."""
+
     def cost(self) -> SelfCost:
         """What watching costs the host."""
+
+    def abort(self) -> None:
+        """End an `open` that is under way in another thread."""
 
     def close(self) -> None:
         """Free everything; harmless when called twice."""

@@ -18,6 +18,7 @@ _METHOD = re.compile(rb"(" + "|".join(METHODS).encode() + rb") [ -~]")  # nginx 
 _STATUS_PREFIX = re.compile(rb"HTTP/1\.(?:[0-9](?: [0-9]{0,2})?)?")
 _TOKEN = re.compile(_TCHAR + rb"{1,%d}(?!%s)" % (TOKEN_MAX, _TCHAR))
 _VERSION = re.compile(rb"HTTP/1\.[0-9]")
+_CODE = re.compile(rb" ([1-5])[0-9]{2}")
 _METHOD_COUNTERS = {name.encode(): Counter[name] for name in METHODS}
 _CLASSES = (Counter.C1XX, Counter.C2XX, Counter.C3XX, Counter.C4XX, Counter.C5XX)
 
@@ -45,8 +46,8 @@ def classify(payload: bytes) -> tuple[Kind, Counter | None]:
 
 
 def _status_class(payload: bytes) -> Counter:
-    digit = payload[9] - ord("0")
-    return _CLASSES[digit - 1] if payload[8] == ord(" ") and 1 <= digit <= 5 else Counter.NO_CLASS
+    code = _CODE.match(payload, len("HTTP/1.1"))
+    return _CLASSES[int(code[1]) - 1] if code else Counter.NO_CLASS
 
 
 def _classify_token(payload: bytes, end: int) -> tuple[Kind, Counter | None]:

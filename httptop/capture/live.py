@@ -16,17 +16,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from httptop.capture import interfaces, preflight, privileges, system
+from httptop.capture import btf, interfaces, netns, preflight, privileges, system
+from httptop.capture.attribution import Attribution
 from httptop.capture.rings import PerfRing, RingBuffer
 from httptop.errors import HttptopError, MissingFeatureError
-from httptop.records import COUNTERS, NO_OWNER, OWNER, Batch, Counter, How, Record, flow_key
+from httptop.records import COUNTERS, NO_OWNER, Batch, Counter, How
 from httptop.snapshot import SelfCost, SourceInfo
 
 RING_BYTES = 16 << 20  # 0.1 s of everything at 150,000 exchanges/s; 1 s at 10,000
 ACCEPT_PAGES = 64  # 3,200 accept() per CPU and read
 FLOWS = 65536  # 13 MB in the kernel
-OWNERS = 131072  # two ends to a flow; 12 MB
+OWNERS = 131072  # two ends to a flow; 14 MB
+SOURCES = frozenset(How) - {How.UNKNOWN}
 LOAD_TIMEOUT_S = 20.0
+CHILD_EXIT_S = 1.0  # for a child that has answered
 RECORDS_PER_READ = 20_000  # bounds what one read holds in memory, and how long it keeps the thread
 BUSY_NAP_S, IDLE_NAP_S = 0.02, 0.1
 NICE = 10
@@ -53,13 +56,17 @@ class LiveSource:
     epoch_offset_ns = 0
 
     def __init__(self, names: tuple[str, ...], ports: frozenset[int] = frozenset(), *, ring_bytes: int = RING_BYTES,
-                 before_drop: Callable[[], object] = lambda: None, keep_root: bool = False) -> None:
+                 before_drop: Callable[[], object] = lambda: None, keep_root: bool = False,
+                 namespace: str | None = None, sources: frozenset[How] = SOURCES) -> None:
         self.info = SourceInfo("live", names)
         self.missing: tuple[str, ...] = ()  # parts of the kernel side that this kernel cannot run
         self._ports = ports
         self._ring_bytes = ring_bytes
         self._before_drop = before_drop
         self._keep_root = keep_root
+        self._namespace = namespace
+        self._sources = sources
+        self._attribution: Attribution | None = None
         self._meter = system.SelfMeter()
         self._fds: dict[str, list[int]] = {}
         self._packets: list[socket.socket] = []
@@ -67,24 +74,45 @@ class LiveSource:
         self._ring: RingBuffer | None = None
         self._counters: mmap.mmap | None = None
         self._accepts: list[PerfRing] = []
-        self._seeds: list[Record] = []
         self._busy = False
         self._accepts_before = 0
 
+    def begin(self) -> None:
+        """Start the child already: it compiles while the caller does something else."""
+        if os.geteuid() == 0 and self._child is None:
+            with contextlib.suppress(OSError), netns.inside(self._namespace):
+                self._spawn(pythons()[0])
+
     def open(self) -> None:
-        """Attach; MissingFeatureError or HttptopError when that cannot be."""
+        """Attach; MissingFeatureError or HttptopError when that cannot be. The calling thread stays in the namespace."""
         preflight.require_privileges()
+        if self._namespace is not None:
+            self._move(self._namespace)
         interfaces.require(self.info.interfaces)
         self._load()
         self._map()
         self.epoch_offset_ns = time.time_ns() - time.monotonic_ns()
-        self._seeds = [_seed(*flow) for flow in system.open_flows()]
+        system.containers.learn()
+        if self._attribution is not None and How.SOCK_DIAG in self._sources:
+            self._attribution.seed()
         # The watched service comes first: under full load we lose events, which are counted, and it keeps its speed.
         # On Linux this is for the calling thread alone; the screen stays as quick as it was.
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
         self._before_drop()
         if not self._keep_root:
             privileges.drop()
+
+    @staticmethod
+    def _move(namespace: str) -> None:
+        fd = netns.find(namespace)
+        try:
+            netns.enter(fd)
+        finally:
+            os.close(fd)
+
+    def owner(self, flow: bytes, end: int) -> bytes:
+        """`struct owner` of an endpoint as it is known now."""
+        return self._attribution.find(flow, end) if self._attribution is not None else NO_OWNER
 
     def read(self, timeout_s: float) -> Batch:
         """Nap, then drain. Shorter naps while there is much to read: the ring must not fill up meanwhile."""
@@ -104,6 +132,12 @@ class LiveSource:
         """What this process costs."""
         return self._meter.read()
 
+    def abort(self) -> None:
+        """End an `open` that is under way in another thread: it fails, and cleans up."""
+        child = self._child
+        if child is not None:
+            child.kill()
+
     def close(self) -> None:
         """Let go of everything; the kernel then frees its side."""
         self._stop_child()
@@ -113,49 +147,56 @@ class LiveSource:
                 ring.close()
         self._ring = self._counters = None
         self._accepts = []
+        if self._attribution is not None:
+            self._attribution.close()
+            self._attribution = None
         for fd in [fd for fds in self._fds.values() for fd in fds]:
             os.close(fd)
         self._fds = {}
 
     def _load(self) -> None:
-        failure = MissingFeatureError("no Python here can import BCC", preflight.install_hint(_os_release()))
         for python in pythons():
-            answer = self._run_loader(python)
+            answer = self._ask(python)
             if "error" not in answer:
                 self.missing = tuple(answer["missing"])
                 return
             what, do = answer["error"]
             if not what.startswith(("ModuleNotFoundError: No module named 'bcc", "ImportError: ")):
                 raise MissingFeatureError(f"cannot attach to the kernel: {what}", do or "run: httptop --check")
-        raise failure
+        raise MissingFeatureError("no Python here can import BCC", preflight.install_hint(_os_release()))
 
-    def _run_loader(self, python: str) -> dict[str, Any]:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def _ask(self, python: str) -> dict[str, Any]:
+        """What the child that runs in `python` answers."""
+        try:
+            if self._child is None:
+                self._spawn(python)
+            return self._receive() or {"error": [_last_line(self._errors), ""]}
+        except OSError as error:
+            return {"error": [f"ImportError: {error}", ""]}
+        finally:
+            self._stop_child()
+
+    def _spawn(self, python: str) -> None:
         config = {
             "bpf": str(bpf_directory()), "interfaces": [(name, name == "lo") for name in self.info.interfaces],
             "ports": sorted(self._ports), "ring_bytes": self._ring_bytes, "flows": FLOWS, "owners": OWNERS,
             "accept_pages": ACCEPT_PAGES,
+            "constants": {**btf.constants(), "SOURCES": sum(1 << how for how in self._sources)},
         }
         loader = str(Path(__file__).with_name("loader.py"))
-        with ours, theirs, tempfile.TemporaryFile() as errors:
-            try:
-                self._child = subprocess.Popen(
-                    [python, "-I", loader, str(theirs.fileno()), json.dumps(config)], pass_fds=(theirs.fileno(),),
-                    stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
-            except OSError as error:
-                return {"error": [f"ImportError: {error}", ""]}
-            theirs.close()
-            ours.settimeout(LOAD_TIMEOUT_S)
-            try:
-                return self._receive(ours) or {"error": [_last_line(errors), ""]}
-            finally:
-                self._stop_child()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the child has ended
+        self._answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._child = subprocess.Popen(
+                [python, "-I", loader, str(theirs.fileno()), json.dumps(config)], pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors)
 
-    def _receive(self, sock: socket.socket) -> dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
+        self._answers.settimeout(LOAD_TIMEOUT_S)
         answer: dict[str, Any] = {"more": True}
         while answer.get("more"):
             try:
-                data, fds, _, _ = socket.recv_fds(sock, 1 << 16, 253)
+                data, fds, _, _ = socket.recv_fds(self._answers, 1 << 16, 253)
             except TimeoutError:
                 return {"error": [f"the loader did not finish within {LOAD_TIMEOUT_S:g} s", ""]}
             if not data:
@@ -168,14 +209,17 @@ class LiveSource:
     def _stop_child(self) -> None:
         child, self._child = self._child, None
         if child is not None:
+            self._answers.close()
+            self._errors.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(1.0)
+                child.wait(CHILD_EXIT_S)
             child.kill()
             child.wait()
 
     def _map(self) -> None:
         self._packets = [socket.socket(fileno=fd) for fd in self._fds.pop("packets")]
         self._ring = RingBuffer(self._fds["heads"][0], self._ring_bytes)
+        self._attribution = Attribution(self._fds["owners"][0])
         size = -(-_ROW_BYTES * os.sysconf("SC_NPROCESSORS_CONF") // mmap.PAGESIZE) * mmap.PAGESIZE
         self._counters = mmap.mmap(self._fds["counters"][0], size, mmap.MAP_SHARED, mmap.PROT_READ)
         self._accepts = [PerfRing(fd, ACCEPT_PAGES) for fd in self._fds.get("accepted", ())]
@@ -185,8 +229,7 @@ class LiveSource:
     def _drain(self, most: int = RECORDS_PER_READ) -> Batch:
         accepts = [accept for ring in self._accepts for accept in ring.drain()]
         records = self._ring.drain(most) if self._ring else []
-        seeds, self._seeds = self._seeds, []
-        return Batch(seeds + records, accepts, self._read_counters(), time.monotonic_ns())
+        return Batch(records, accepts, self._read_counters(), time.monotonic_ns())
 
     def _read_counters(self) -> tuple[int, ...]:
         if self._counters is None:
@@ -206,14 +249,6 @@ class LiveSource:
         for sock in self._packets:
             sock.close()
         self._packets = []
-
-
-def _seed(local: bytes, remote: bytes, pid: int) -> Record:
-    """A flow that was open before: a record without data that names the owner of its local end."""
-    process = system.process(pid)
-    owner = OWNER.pack(pid, How.SOCK_DIAG, 0, process.comm.encode()[:15] if process else b"")
-    flow, end = flow_key(local, remote)
-    return Record(0, flow, 0, 0, 0, 0, end, 0, 0, (owner, NO_OWNER) if end == 0 else (NO_OWNER, owner), b"")
 
 
 def _os_release() -> str:

@@ -3,7 +3,7 @@
 It is run as a script by whichever interpreter can import bcc (the distribution's, usually), so it needs nothing but
 the standard library of Python 3.8 and bcc. Arguments: the number of a SOCK_SEQPACKET fd, and a JSON object:
 {"bpf": directory, "interfaces": [[name, is_loopback], ...], "ports": [n], "ring_bytes": n, "flows": n, "owners": n,
-"accept_pages": n}.
+"accept_pages": n, "constants": {name: n}}.
 Answers: {"names": [...], "missing": [...], "more": bool} with as many fds, or {"error": [what, do]}.
 
 What it leaves behind is held by those fds alone: when their last holder dies, so does all of it.
@@ -27,7 +27,7 @@ SO_ATTACH_BPF = 50
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
 ETH_P_ALL = 3
 FDS_PER_MESSAGE = 200  # the kernel takes 253 (SCM_MAX_FD)
-FILTER = ("http_filter.c", "http_deliver.c")
+ALWAYS = ("http_filter.c", "http_deliver.c", "process.c")
 OWNER_EVENTS = ("tcp/tcp_rcv_space_adjust", "sock/inet_sock_set_state")
 ACCEPT_EVENTS = tuple(f"syscalls/sys_{when}_{call}" for when in ("enter", "exit") for call in ("accept", "accept4"))
 TRACEFS = "/sys/kernel/tracing"
@@ -57,7 +57,7 @@ def present(events: Iterable[str]) -> bool:
 
 def source(directory: str) -> tuple[str, list[str]]:
     """The programs as one text, so that they share their maps; and the names of the parts that this kernel lacks."""
-    parts = [*FILTER]
+    parts = [*ALWAYS]
     missing = []
     for name, events in (("flow_owner.c", OWNER_EVENTS), ("accept.c", ACCEPT_EVENTS)):
         if present(events):
@@ -80,6 +80,8 @@ def compile_flags(config: dict[str, Any]) -> list[str]:
         "RING_PAGES": config["ring_bytes"] // page,
         "FLOWS_MAX": config["flows"],
         "OWNERS_MAX": config["owners"],
+        "OWN_NETNS": os.stat("/proc/thread-self/ns/net").st_ino,
+        **config["constants"],
         "PORT_WANTED(p)": "||".join(f"(p)=={port}" for port in config["ports"]) or "1",
     }
     defined = [f"-D{name}=({value})" for name, value in constants.items()]
@@ -93,6 +95,9 @@ def load(config: dict[str, Any]) -> tuple[Any, list[str]]:
 
     text, missing = source(config["bpf"])
     bpf = BPF(text=text, cflags=compile_flags(config))
+    if "accept.c" not in missing:
+        for when in ("enter", "exit"):  # accept() has its fields where accept4() has them
+            bpf.attach_tracepoint(tp=f"syscalls:sys_{when}_accept", fn_name=f"tracepoint__syscalls__sys_{when}_accept4")
     deliver = bpf.load_func("http_deliver", BPF.SOCKET_FILTER)
     bpf["programs"][ctypes.c_int(0)] = ctypes.c_int(deliver.fd)
     return bpf, missing
@@ -132,7 +137,7 @@ def attach(config: dict[str, Any]) -> tuple[list[tuple[str, int]], list[str]]:
     bpf, missing = load(config)
     program = bpf.load_func("http_filter", BPF.SOCKET_FILTER)
     fds = [("packets", packet_socket(name, program.fd, is_loopback=loop)) for name, loop in config["interfaces"]]
-    fds += [(name, bpf[name].map_fd) for name in ("heads", "counters", "programs")]
+    fds += [(name, bpf[name].map_fd) for name in ("heads", "counters", "programs", "owners")]
     fds += [("program", program.fd)]
     if "accept.c" not in missing:
         rings = perf_fds(bpf, config["accept_pages"])

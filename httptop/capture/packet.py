@@ -18,7 +18,7 @@ MPLS_TYPES = frozenset((0x8847, 0x8848))
 VLAN_TAGS = 2
 MPLS_LABELS = 4
 EXTENSIONS = 6
-FIN, SYN, RST = 1, 2, 4
+FIN, SYN, RST, ACK = 1, 2, 4, 16
 
 # Members of an Enum are slow to look up: once, here.
 _MALFORMED, _FRAGMENTS = Counter.MALFORMED, Counter.FRAGMENTS

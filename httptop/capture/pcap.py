@@ -15,7 +15,7 @@ from httptop.capture.link import LINKS
 from httptop.capture.pcap_format import DamagedError, Packet, read_packets
 from httptop.capture.walk import Tap
 from httptop.errors import HttptopError
-from httptop.records import Batch, Counter, Record
+from httptop.records import NO_OWNER, Batch, Counter, Record
 from httptop.snapshot import SelfCost, SourceInfo
 
 BATCH_PACKETS = 5000
@@ -80,9 +80,16 @@ class PcapSource:
         """Nothing is under way in a file: no records."""
         return self._batch([], eof=True)
 
+    def owner(self, _flow: bytes, _end: int) -> bytes:
+        """The processes of a capture file are not those of this host."""
+        return NO_OWNER
+
     def cost(self) -> SelfCost:
         """Reading a file costs the host nothing that is not seen otherwise."""
         return SelfCost()
+
+    def abort(self) -> None:
+        """Opening a file does not take long."""
 
     def close(self) -> None:
         if self._file is not None and self._path != STANDARD_INPUT:

@@ -136,7 +136,6 @@ def accepts_in(raw: bytes) -> list[Accept]:
         if size < _PERF_HEADER.size:
             break
         if kind == _PERF_SAMPLE and size >= _PERF_HEADER.size + _WORD.size + ACCEPT.size:
-            ts, pid, fd, addr, port, thread, comm = ACCEPT.unpack_from(raw, at + _PERF_HEADER.size + _WORD.size)
-            accepts.append(Accept(ts, pid, fd, addr, port, bool(thread), comm))
+            accepts.append(Accept(*ACCEPT.unpack_from(raw, at + _PERF_HEADER.size + _WORD.size)))
         at += size
     return accepts

@@ -10,10 +10,14 @@ import time
 from collections.abc import Iterator
 from functools import lru_cache
 
-from httptop.records import endpoint
+from httptop.capture import netns
+from httptop.capture.containers import Containers
+from httptop.records import NO_OWNER, OWNER, V4_MAPPED, How, endpoint
 from httptop.snapshot import Process, SelfCost
 
 CMDLINE_MAX = 4096  # bytes; a longer command line is cut, a Java one has been seen with 30 KB
+
+containers = Containers()
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -46,14 +50,41 @@ def _boot_time_s() -> int:
 def process(pid: int) -> Process | None:
     """The process `pid` as it is now (name of the thread group, not of a thread); None when it is gone."""
     try:
-        stat = _read(f"/proc/{pid}/stat")
+        comm, start_ticks = _stat(pid)
         cmdline = _read(f"/proc/{pid}/cmdline")[:CMDLINE_MAX]
+        cgroup = _read(f"/proc/{pid}/cgroup")
     except OSError:
         return None
+    return Process(pid, _text(comm), _boot_time_s() + start_ticks / _TICKS_PER_S,
+                   _text(cmdline.strip(b"\0").replace(b"\0", b" ")), containers.describe(_text(cgroup)))
+
+
+def _stat(pid: int) -> tuple[bytes, int]:
+    """Name, and start time in ticks since boot. OSError when it is gone."""
     # "pid (comm) state ...": comm may hold spaces and brackets, so the last bracket ends it (proc(5)).
-    comm, _, rest = stat.partition(b"(")[2].rpartition(b")")
-    started_s = _boot_time_s() + int(rest.split()[19]) / _TICKS_PER_S
-    return Process(pid, _text(comm), started_s, _text(cmdline.strip(b"\0").replace(b"\0", b" ")))
+    comm, _, rest = _read(f"/proc/{pid}/stat").partition(b"(")[2].rpartition(b")")
+    return comm, int(rest.split()[19])
+
+
+def owner(pid: int) -> bytes:
+    """`struct owner` of a process whose socket sock_diag has told; NO_OWNER when it is gone."""
+    try:
+        comm, start_ticks = _stat(pid)
+    except OSError:
+        return NO_OWNER
+    return OWNER.pack(pid, How.SOCK_DIAG, 0, 0, start_ticks * 1_000_000_000 // _TICKS_PER_S, comm[:15])
+
+
+def identify(pid: int, start_ns: int, comm: str) -> Process:
+    """The process `pid` that started `start_ns` after boot (0: not known), by `comm` alone when it is gone.
+
+    proc(5) cuts the start time to ticks; the kernel's is cut here in the same way, so that both are equal.
+    """
+    found = process(pid)
+    if not start_ns:
+        return found or Process(pid, comm)
+    started_s = _boot_time_s() + start_ns * _TICKS_PER_S // 1_000_000_000 / _TICKS_PER_S
+    return found if found is not None and found.start_time == started_s else Process(pid, comm, started_s)
 
 
 def _text(raw: bytes) -> str:
@@ -61,22 +92,33 @@ def _text(raw: bytes) -> str:
 
 
 def open_flows() -> Iterator[tuple[bytes, bytes, int]]:
-    """(local endpoint, remote endpoint, pid) of every TCP connection open now in this network namespace.
+    """(local endpoint, remote endpoint, pid) of every TCP connection open now, in every network namespace.
 
-    Endpoints are 18 bytes, as `records.endpoint` makes them. A socket shared by several processes is given to each.
+    Endpoints are 18 bytes, as `records.endpoint` makes them. Flows on the loopback of other namespaces are left out:
+    their addresses mean something else here. A socket shared by several processes is given to the youngest of them.
     Needs root for other users' processes, whose sockets are left out otherwise.
 
     With 50,000 connections open on loopback (100,000 sockets) this takes 1.0 s on one core, over half of it for
     reading /proc/PID/fd. psutil.net_connections takes 2.8 s and pyroute2's DiagSocket alone 16 s, hence the dump
     is read here.
     """
-    owners: dict[int, tuple[int, ...]] = {}
-    for inode, pid in _socket_owners():
-        owners[inode] = (*owners.get(inode, ()), pid)
+    owners = dict(sorted(_socket_owners(), key=lambda owner: owner[1]))
+    yield from _flows_here(owners)
+    for _ in netns.others():
+        with contextlib.suppress(OSError):
+            yield from (flow for flow in _flows_here(owners) if not _is_loopback(flow[0]) and not _is_loopback(flow[1]))
+
+
+def _is_loopback(end: bytes) -> bool:
+    return end[:13] == V4_MAPPED + b"\x7f" or end[:16] == bytes(15) + b"\1"
+
+
+def _flows_here(owners: dict[int, int]) -> Iterator[tuple[bytes, bytes, int]]:
+    """As `open_flows`, for the namespace of the calling thread; `owners`: socket inode -> pid."""
     for family in (socket.AF_INET, socket.AF_INET6):
         for inode, local, remote in _diag(family):
-            for pid in owners.get(inode, ()):
-                yield local, remote, pid
+            if inode in owners:
+                yield local, remote, owners[inode]
 
 
 def _diag(family: int) -> Iterator[tuple[int, bytes, bytes]]:

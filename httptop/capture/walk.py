@@ -7,7 +7,7 @@ heads.py, which are bpf/packet.h and bpf/heads.h; a test holds both to the same 
 from __future__ import annotations
 
 from httptop.capture.heads import CRLFCRLF, END, MORE, NONE, PARTIAL, REQUEST, RESPONSE, classify, head_end, unreadable
-from httptop.capture.packet import FIN, RST, SYN, Segment, walk
+from httptop.capture.packet import ACK, FIN, RST, SYN, Segment, walk
 from httptop.records import (
     COUNTERS,
     DATA_MAX,
@@ -103,7 +103,11 @@ class Tap:
     def _begin(self, segment: Segment) -> None:
         """A new connection has nothing of the old one; but a SYN may also be the old one's, seen again."""
         flow = self._flows.get(segment.flow)
-        if flow and flow.directions[segment.sender].first != segment.seq:
+        if not flow:
+            return
+        first = flow.directions[segment.sender].first
+        # the answer to a SYN that carried data must not forget that data
+        if first != segment.seq if first >= 0 else not segment.flags & ACK:
             del self._flows[segment.flow]
 
     def _payload(self, ts_ns: int, segment: Segment, flow: _Flow | None, data: bytes, ifindex: int) -> list[Record]:
@@ -171,7 +175,7 @@ def _advance(flow: _Flow, record: Record, counter: Counter | None, *, seen: bool
     elif record.kind is RESPONSE:
         _after_response(flow, record, counter)
     elif record.kind is PARTIAL:
-        direction.budget = DATA_MAX
+        direction.budget = 4 * FOLLOW_BYTES if flow.pipelined else FOLLOW_BYTES
     else:
         direction.budget -= min(direction.budget, record.payload_len)
         flow.pipelined |= record.data.endswith(CRLFCRLF)

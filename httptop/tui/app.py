@@ -22,14 +22,15 @@ from httptop.filters import Filter
 from httptop.render import ASCII, UNICODE
 from httptop.snapshot import Snapshot
 from httptop.tui.canvas import Canvas, Look
-from httptop.tui.details import Detail
-from httptop.tui.dialogs import Failed
+from httptop.tui.driver import Driver
 from httptop.tui.keys import bindings_of, key_name
+from httptop.tui.live import Live
 from httptop.tui.main import SMALLEST, Main
 from httptop.tui.theme import palettes
 from httptop.tui.view import View
 
 Publication = Snapshot | HttptopError
+NOTICE_S = 10.0
 
 
 class Worker(Protocol):
@@ -47,21 +48,29 @@ class Fresh(Message):
 
 
 class HttptopApp(App[None]):
-    """`failure` is what ended it, if anything did; `return_code` is then that error's exit code."""
+    """`failure` is what ended it, if anything did; `return_code` is then that error's exit code.
+
+    `sort` is a key of httptop.sorting; the panes that have such a column begin with it. `notice` shows for a while.
+
+    `notice` is shown for a while at the beginning.
+    """
 
     CSS_PATH = Path(__file__).with_name("httptop.tcss")
     TITLE = "httptop"
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (SMALLEST[0], "-narrow"), (110, "-wide")]  # noqa: RUF012 (Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (SMALLEST[1], "-short"), (34, "-tall"), (50, "-huge")]  # noqa: RUF012
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "quit", "quit", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True),
+    ]
 
     def __init__(
         self, worker: Worker, *, interval_s: float = 1.0, initial_filter: Filter = Filter(),  # noqa: B008 (frozen)
-        ascii_only: bool = False, color: bool = True,
+        sort: str = "", ascii_only: bool = False, color: bool = True, notice: str = "",
     ) -> None:
         color = color and not os.environ.get("NO_COLOR")
         with contextlib.nullcontext() if color else _no_color():
-            super().__init__()
+            super().__init__(driver_class=Driver, ansi_color=None if color else True)
         self._palettes = palettes(color=color)
         for palette in self._palettes:
             self.register_theme(palette.theme)
@@ -69,20 +78,24 @@ class HttptopApp(App[None]):
         self.look = Look(self._palettes[0], ASCII if ascii_only else UNICODE)
         self.view = View(initial_filter)
         self.interval_s = interval_s
+        self._sort = sort
         self.failure: HttptopError | None = None
         self._worker = worker
+        self._notice = notice
         self._mail: Publication | None = None
         self._mail_lock = threading.Lock()
         self._stopping: threading.Thread | None = None
 
     def get_default_screen(self) -> Main:
         """Textual's hook: the first screen."""
-        return Main(self.look, self.view)
+        return Main(self.look, self.view, self._sort)
 
     def on_mount(self) -> None:
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
             for number in (signal.SIGTERM, signal.SIGHUP):
                 get_running_loop().add_signal_handler(number, self.leave, 128 + number)
+        if self._notice:
+            self.notify(self._notice, timeout=NOTICE_S, markup=False)
         self.call_after_refresh(self._start_worker)
 
     def _start_worker(self) -> None:
@@ -100,6 +113,8 @@ class HttptopApp(App[None]):
         with self._mail_lock:
             item, self._mail = self._mail, None
         if isinstance(item, HttptopError):
+            from httptop.tui.dialogs import Failed  # noqa: PLC0415 (see preloading.py)
+
             self.failure = item
             self.push_screen(Failed(self.look, item))
         elif item is not None and self.failure is None:
@@ -108,7 +123,7 @@ class HttptopApp(App[None]):
 
     def _show(self) -> None:
         for screen in self.screen_stack:
-            if isinstance(screen, Main | Detail):
+            if isinstance(screen, Live):
                 screen.show()
 
     def action_next_theme(self) -> None:

@@ -35,11 +35,12 @@ def clip(line: Line, limit: int, glyphs: Glyphs = UNICODE) -> Line:
     if cells(line) <= limit:
         return line
     kept: list[Span] = []
+    room = limit
     for text, style in line:
-        room = limit - cells(tuple(kept))
         if width(text) > room:
             return (*kept, (fit(text, room, glyphs), style))
         kept.append((text, style))
+        room -= width(text)
     return tuple(kept)
 
 

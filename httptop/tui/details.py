@@ -7,7 +7,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
-from textual.screen import Screen
 
 from httptop import render, rollup
 from httptop.render import Glyphs
@@ -17,6 +16,7 @@ from httptop.tui import cells, sections
 from httptop.tui.canvas import Canvas, Line, Look, clip
 from httptop.tui.canvas import cells as line_cells
 from httptop.tui.keys import Keys
+from httptop.tui.live import Live
 from httptop.tui.text import wrap
 from httptop.tui.trends import UrlKey, url_key
 from httptop.tui.view import View
@@ -62,9 +62,11 @@ class UrlPage(Page):
         half = columns // 2 - 2 if columns >= TWO_COLUMNS else columns - 2
         points = self.view.trends.of(self._url)
         waiting = [row for row in snapshot.in_flight if (row.method, row.host, row.path) == self._url]
+        latest = [x for x in snapshot.exchanges if (x.method, x.host, x.path) == self._url]
         left = [*sections.section("rate", sections.rate(points, group.recent / snapshot.rate_window_s, half, glyphs)),
                 *sections.section("statuses", sections.statuses(group, half, glyphs)),
-                *sections.section("in flight", sections.waiting(waiting, half, glyphs))]
+                *sections.section("in flight", sections.waiting(waiting, half, glyphs)),
+                *sections.section("slowest of the latest", sections.slowest(latest, half, glyphs))]
         right = [*sections.section("latency", sections.latency(group, half, glyphs)),
                  *sections.section("served by", sections.ends(group, "server", half, glyphs)),
                  *sections.section("asked by", sections.ends(group, "client", half, glyphs))]
@@ -142,7 +144,7 @@ def columned(left: list[Line], right: list[Line], columns: int, half: int) -> li
             for one, other in zip(left, right, strict=True)]
 
 
-class Detail(Screen[None]):
+class Detail(Live):
     """A page and the keys that leave it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -1,9 +1,8 @@
-"""What comes up over the main screen: a choice, the help, and why httptop cannot go on."""
+"""What comes up over the main screen: the help, a question, and why httptop cannot go on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
@@ -12,101 +11,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Input
 
 from httptop import __version__
-from httptop.errors import HttptopError, UsageError
-from httptop.filters import Term
-from httptop.filters import parse as parse_filter
-from httptop.tui.canvas import Canvas, Line, Look
+from httptop.errors import HttptopError
+from httptop.tui.canvas import Line, Look
 from httptop.tui.keys import explained
 from httptop.tui.text import Text, wrap
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One line to pick, the condition it stands for, and the text by which it is found when typing."""
-
-    line: Line
-    term: Term
-
-    def fits(self, typed: str) -> bool:
-        """Whether what was typed is a part of it."""
-        return typed.casefold() in "".join(text for text, _ in self.line).casefold()
-
-
-class Choices(Canvas):
-    """The lines to pick from, one of them marked."""
-
-    def __init__(self, look: Look, choices: Sequence[Choice]) -> None:
-        super().__init__(look, id="choices")
-        self._all = choices
-        self.shown = list(choices)
-        self._index = 0
-
-    @property
-    def marked(self) -> Choice | None:
-        """The choice that Enter takes."""
-        return self.shown[self._index] if self.shown else None
-
-    def narrow(self, typed: str) -> None:
-        """Show only what fits what was typed."""
-        self.shown = [choice for choice in self._all if choice.fits(typed)]
-        self._index = 0
-        self.redraw()
-
-    def move(self, rows: int) -> None:
-        """Mark another line."""
-        self._index = max(0, min(self._index + rows, len(self.shown) - 1))
-        self.redraw()
-
-    def lines(self, size: Size) -> list[Line]:
-        """The lines around the marked one."""
-        rows = size.height
-        top = max(0, min(self._index - rows // 2, len(self.shown) - rows))
-        return [((" ", "cursor" if top + y == self._index else "text"), *choice.line)
-                for y, choice in enumerate(self.shown[top:top + rows])]
-
-    def on_click(self, event: events.Click) -> None:
-        self.move(event.y - self._index)
-
-
-class Pick(ModalScreen[Term | None]):
-    """Pick one of a list, or type: it answers with a condition, or None."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "cancel"),
-        Binding("up", "move(-1)", "up", priority=True),
-        Binding("down", "move(1)", "down", priority=True),
-    ]
-
-    def __init__(self, look: Look, field: str, question: str, choices: Sequence[Choice]) -> None:
-        super().__init__()
-        self._look, self._field, self._question, self._choices = look, field, question, choices
-
-    def compose(self) -> ComposeResult:
-        with Vertical(id="box"):
-            yield Text(self._look, [((self._question, "title"),), ()])
-            yield Input(placeholder="type to narrow, or a value; Enter takes it, Esc leaves")
-            yield Choices(self._look, self._choices)
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self.query_one(Choices).narrow(event.value.strip())
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """What is marked; what was typed when nothing fits it."""
-        marked, typed = self.query_one(Choices).marked, event.value.strip()
-        if marked is not None:
-            self.dismiss(marked.term)
-        elif typed:
-            try:
-                self.dismiss(parse_filter(f'{self._field}:"{typed}"').terms[0])
-            except (UsageError, IndexError):
-                self.app.bell()
-
-    def action_move(self, rows: int) -> None:
-        self.query_one(Choices).move(rows)
-
 
 FILTERS: Sequence[tuple[str, str]] = (
     ("api", "text in method, host, path or process name"),
@@ -137,7 +47,7 @@ class Help(ModalScreen[None]):
         keys: list[Line] = [((f"{keys:<10}", "key"), (text, "text")) for keys, text in self._explained]
         filters: list[Line] = [((f"{example:<26}", "accent"), (meaning, "text")) for example, meaning in FILTERS]
         half = (len(keys) + 1) // 2
-        left = max(sum(len(text) for text, _ in line) for line in keys[:half]) + 3
+        left = max(sum(len(text) for text, _ in line) for line in keys[:half]) + 2
         two = [_side_by_side(keys[y], keys[half + y] if half + y < len(keys) else (), left) for y in range(half)]
         fits = left + max(sum(len(text) for text, _ in line) for line in keys[half:]) <= size.width
         return [(("httptop ", "title"), (f"{__version__}   Esc closes this", "dim")), (), *(two if fits else keys), (),
@@ -146,6 +56,24 @@ class Help(ModalScreen[None]):
 
 def _side_by_side(left: Line, right: Line, at: int) -> Line:
     return (*left, (" " * (at - sum(len(text) for text, _ in left)), "text"), *right)
+
+
+class Ask(ModalScreen[bool]):
+    """A question; `y` or Enter is yes, all else is no."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y,enter", "dismiss(True)", "yes"),
+        Binding("n,escape,q,space", "dismiss(False)", "no"),
+    ]
+
+    def __init__(self, look: Look, question: str) -> None:
+        super().__init__()
+        self._look, self._question = look, question
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box"):
+            yield Text(self._look, [((self._question, "strong"),), (),
+                                    (("y", "key"), (" yes   ", "dim"), ("n", "key"), (" no", "dim"))])
 
 
 class Failed(Screen[None]):

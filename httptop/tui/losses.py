@@ -18,6 +18,7 @@ SKIPS = {
     "tls_flows": "encrypted, cannot be read",
     "http2_flows": "not parsed",
     "malformed": "packets with broken headers",
+    "responses_alone": "to requests from before the start",
     "unanswered": "given up on, or the connection ended",
     "folded_urls": "beyond the bound, counted as other",
 }
@@ -63,18 +64,19 @@ def verdict(snapshot: Snapshot, glyphs: Glyphs) -> Line:
         return (f" {glyphs.bad} {events}", "warn"), ("  every request is in the tables", "text")
     seen = render.percent(snapshot.completeness)
     return (" ", "text"), (f" {glyphs.bad} {events} ", "bad"), (
-        f"  {seen} of the requests are in the tables, the totals are exact", "text")
+        f"  {seen} of the requests in the tables; totals are exact", "text")
 
 
 def causes(snapshot: Snapshot, rates: dict[str, float], columns: int) -> list[Line]:
     """Each cause that struck, the worst first, with its remedy below."""
     struck = sorted((row for row in snapshot.losses if row.events), key=lambda row: -row.events)
     lines: list[Line] = []
-    for row in struck:
+    for place, row in enumerate(struck):
         per_s = rates.get(row.reason, 0.0)
         now = (f"{render.rate(per_s)}/s now", "warn") if per_s > 0 else ("not now", "dim")
-        lines += [((f" {render.count(row.events):>5} ", "5xx"), (f"{_words(row.reason)}  ", "text"), now),
-                  *[((" " * 7 + part, "dim"),) for part in wrap(row.remedy, columns - 8)]]
+        lines.append(((f" {render.count(row.events):>5} ", "5xx"), (f"{_words(row.reason)}  ", "text"), now))
+        if place + 1 == len(struck) or struck[place + 1].remedy != row.remedy:  # one remedy may help against several
+            lines += [((" " * 7 + part, "dim"),) for part in wrap(row.remedy, columns - 8)]
     return lines
 
 

@@ -2,59 +2,42 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.geometry import Size
-from textual.screen import Screen
-from textual.widgets import Input
 
-from httptop import render, rollup
-from httptop.errors import UsageError
+from httptop import render
 from httptop.filters import Filter, Term
-from httptop.filters import parse as parse_filter
 from httptop.rollup import UrlGroup
-from httptop.snapshot import InFlightRow, ProcessRow
-from httptop.tui import cells
-from httptop.tui.canvas import Canvas, Line, Look, spread
-from httptop.tui.details import Detail, Page, ProcessPage, UrlPage
-from httptop.tui.dialogs import Choice, Help, Pick
+from httptop.snapshot import Exchange, InFlightRow, ProcessRow
+from httptop.tui.canvas import Canvas, Line, Look
+from httptop.tui.chips import Chips
 from httptop.tui.header import Header
 from httptop.tui.keys import Keys
+from httptop.tui.live import Live
+from httptop.tui.log import Log
 from httptop.tui.losses import Losses
 from httptop.tui.panes import InFlight, Pane, Processes, Urls
+from httptop.tui.prompt import Prompt
 from httptop.tui.table import Table
 from httptop.tui.text import Text
 from httptop.tui.trends import url_key
 from httptop.tui.view import View
 
+if TYPE_CHECKING:
+    from httptop.tui.pick import Choice
+
 SMALLEST = (50, 10)
-PANES = Binding.Group("bring up a pane")
+DELAYS_S = (0.0, 2.0, 5.0, 10.0)
+PANES, SORT = Binding.Group("bring up a pane"), Binding.Group("sort by another column")
 
 
-class Chips(Canvas):
-    """The filter, condition by condition, and how much passes it."""
-
-    def __init__(self, look: Look, view: View) -> None:
-        super().__init__(look, id="chips")
-        self._view = view
-
-    def lines(self, size: Size) -> list[Line]:
-        """One line; it is hidden while there is no filter."""
-        view, glyphs = self._view, self.look.glyphs
-        chips: Line = ((" filter ", "dim"),)
-        for chip in view.keep.chips():
-            chips = (*chips, (f" {render.clean(chip, 32, glyphs)} ", "chip"), (" ", "text"))
-        seen = view.snapshot.totals.requests if view.snapshot else 0
-        passed: Line = ((f"{render.count(view.total.requests)} of {render.count(seen)} requests ", "dim"),)
-        return [spread(chips, passed, size.width, glyphs)]
-
-
-class Main(Screen[None]):
+class Main(Live):
     """URLs on top, who serves and asks below, then what waits, and what was not seen."""
 
     AUTO_FOCUS = "#urls"
@@ -66,8 +49,9 @@ class Main(Screen[None]):
         Binding("escape", "back", "clear", tooltip="drop the last filter, back"),
         Binding("space", "pause", "pause", tooltip="pause; counting goes on"),
         Binding("question_mark", "help", "help", tooltip="this help"),
-        Binding("greater_than_sign", "sort(1)", "sort", tooltip="sort by the next column"),
-        Binding("less_than_sign", "sort(-1)", "sort", show=False, tooltip="sort by the column before"),
+        Binding("greater_than_sign", "sort(1)", "sort", tooltip="sort by the next column", group=SORT),
+        Binding("less_than_sign", "sort(-1)", "sort back", show=False, tooltip="sort by the column before",
+                group=SORT),
         Binding("r", "reverse", "reverse", tooltip="reverse the order"),
         Binding("enter", "details", "details", show=False, tooltip="details of the row"),
         Binding("plus", "maximise", "maximise", tooltip="maximise the pane, back"),
@@ -75,14 +59,21 @@ class Main(Screen[None]):
         Binding("2", "pane(2)", "processes", show=False, group=PANES),
         Binding("3", "pane(3)", "in flight", show=False, group=PANES),
         Binding("4", "pane(4)", "losses and skips", show=False, group=PANES),
+        Binding("5", "pane(5)", "log", show=False, group=PANES),
         Binding("tab", "app.focus_next", "next pane", show=False),
+        Binding("g", "group_paths", "group", show=False, tooltip="/users/7 as /users/:id"),
+        Binding("k", "query", "query", show=False, tooltip="hide or show queries"),
+        Binding("e", "export", "export", show=False, tooltip="save what is shown as JSON"),
+        Binding("c", "copy", "copy", show=False, tooltip="copy the row as curl"),
+        Binding("d", "delay", "delay", show=False, tooltip="refresh less often"),
+        Binding("R", "reset", "reset", show=False, tooltip="count from zero again"),
         Binding("t", "app.next_theme", "theme", show=False, tooltip="dark or light"),
         Binding("ctrl+p", "app.command_palette", "palette", show=False, tooltip="search all commands"),
     ]
 
-    def __init__(self, look: Look, view: View) -> None:
+    def __init__(self, look: Look, view: View, sort: str = "") -> None:
         super().__init__()
-        self._look, self._view = look, view
+        self._look, self._view, self._sort = look, view, sort
         self._before: Filter | None = None  # the filter while another one is being typed
 
     def compose(self) -> ComposeResult:
@@ -90,15 +81,13 @@ class Main(Screen[None]):
         yield Text(look, _too_small, id="small")
         yield Header(look, view)
         yield Chips(look, view)
-        yield Urls(look, view)
-        yield Processes(look, view)
+        yield Urls(look, view, self._sort)
+        yield Processes(look, view, self._sort)
         with Container(id="bottom"):
             yield InFlight(look, view)
             yield Losses(look, view)
-        with Container(id="prompt"):
-            yield Text(look, [((" filter / ", "title"),)], id="prompt-label")
-            yield Input(placeholder="text  host:api  path:/v1  status:5xx  pid:12  >100ms  !not", disabled=True)
-            yield Text(look, [], id="prompt-error")
+        yield Log(look, view)
+        yield Prompt(look)
         yield Keys(look, self.BINDINGS)
 
     def on_mount(self) -> None:
@@ -129,45 +118,35 @@ class Main(Screen[None]):
 
     def action_ask(self) -> None:
         self._before = self._view.keep
-        self.add_class("-asking")
-        prompt = self.query_one(Input)
-        prompt.value, prompt.disabled = "", False
-        prompt.focus()
+        self.query_one(Prompt).ask()
+
+    def on_prompt_typed(self, event: Prompt.Typed) -> None:
+        if self._before is not None:
+            self._view.keep = self._before.also(*event.terms)
+            self._view.roll_up()
+            self.show()
+
+    def on_prompt_accepted(self) -> None:
+        self._close_prompt()
 
     def _close_prompt(self) -> None:
         self._before = None
-        self.remove_class("-asking")
-        self.query_one(Input).disabled = True
+        self.query_one(Prompt).close()
         self.query_one(Urls).focus()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter while typing; a word that is not understood yet changes nothing."""
-        if self._before is None:
-            return
-        problem = ""
-        try:
-            terms = parse_filter(event.value).terms
-        except UsageError as error:
-            problem, terms = error.what, _terms_so_far(event.value)
-        self.query_one("#prompt-error", Text).replace([((problem, "warn"),)])
-        self._view.keep = self._before.also(*terms)
-        self._view.roll_up()
-        self.show()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        with contextlib.suppress(UsageError):  # what is wrong stands beside it
-            parse_filter(event.value)
-            self._close_prompt()
-
     def action_pick_pid(self) -> None:
-        if self._view.snapshot is not None:
-            self._pick("pid", "show one process", _process_choices(self._view, self._look))
+        from httptop.tui.pick import process_choices  # noqa: PLC0415 (see preloading.py)
+
+        self._pick("pid", "show one process", process_choices(self._view, self._look))
 
     def action_pick_method(self) -> None:
-        if self._view.snapshot is not None:
-            self._pick("method", "show one method", _method_choices(self._view, self._look))
+        from httptop.tui.pick import method_choices  # noqa: PLC0415 (see preloading.py)
+
+        self._pick("method", "show one method", method_choices(self._view, self._look))
 
     def _pick(self, field: str, question: str, choices: Sequence[Choice]) -> None:
+        from httptop.tui.pick import Pick  # noqa: PLC0415 (see preloading.py)
+
         def picked(term: Term | None) -> None:
             if term is not None:
                 self._view.narrow(term)
@@ -181,7 +160,54 @@ class Main(Screen[None]):
         self._view.toggle_pause()
         self.show()
 
+    def action_group_paths(self) -> None:
+        self._view.reshape(group_paths=not self._view.group_paths)
+        self.show()
+
+    def action_query(self) -> None:
+        self._view.reshape(hide_query=not self._view.hide_query)
+        self.show()
+
+    def action_delay(self) -> None:
+        """Through the delays, and back to the worker's own."""
+        self._view.every_s = DELAYS_S[(DELAYS_S.index(self._view.every_s) + 1) % len(DELAYS_S)]
+        self.show()
+
+    def action_reset(self) -> None:
+        from httptop.tui.dialogs import Ask  # noqa: PLC0415 (see preloading.py)
+
+        def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's)
+            if yes:
+                self._view.reset()
+                self.show()
+
+        self.app.push_screen(Ask(self._look, "Forget what was counted so far?"), answered)
+
+    def action_export(self) -> None:
+        from httptop.tui.take_away import export  # noqa: PLC0415 (see preloading.py)
+
+        if self._view.snapshot is None:
+            return
+        try:
+            path = export(self._view.snapshot, self._view.keep, Path.cwd())
+        except OSError as error:
+            self.notify(f"{error.strerror}: {Path.cwd()}", title="not saved", severity="error", markup=False)
+        else:
+            self.notify(str(path), title="saved", markup=False)
+
+    def action_copy(self) -> None:
+        from httptop.tui.take_away import curl  # noqa: PLC0415 (see preloading.py)
+
+        group = self._pane().selected
+        if isinstance(group, UrlGroup | InFlightRow | Exchange):
+            path = group.target if isinstance(group, Exchange) else group.path
+            command = curl(group.method or "GET", group.host, path)
+            self.app.copy_to_clipboard(command)
+            self.notify(render.fit(command, 120), title="copied", markup=False)
+
     def action_help(self) -> None:
+        from httptop.tui.dialogs import Help  # noqa: PLC0415 (see preloading.py)
+
         self.app.push_screen(Help(self._look, [*self.BINDINGS, *Table.BINDINGS]))
 
     def _pane(self) -> Pane[Any, Any]:
@@ -213,19 +239,21 @@ class Main(Screen[None]):
         self._open(self._pane().selected)
 
     def _open(self, group: object) -> None:
+        from httptop.tui.details import Detail, Page, ProcessPage, UrlPage  # noqa: PLC0415 (see preloading.py)
+
         page: Page | None = None
         if isinstance(group, ProcessRow):
             page = ProcessPage(self._look, self._view, group)
         elif isinstance(group, UrlGroup):
             page = UrlPage(self._look, self._view, url_key(group))
-        elif isinstance(group, InFlightRow):
-            page = UrlPage(self._look, self._view, (group.method, group.host, group.path))
+        elif isinstance(group, InFlightRow | Exchange):
+            page = UrlPage(self._look, self._view, (group.method or "", group.host, group.path))
         if page is not None:
             self.app.push_screen(Detail(self._look, page))
 
     def action_pane(self, number: int) -> None:
         """Move to a pane; one for which there is no room gets the screen."""
-        names = ("#urls", "#processes", "#inflight", "#losses")
+        names = ("#urls", "#processes", "#inflight", "#losses", "#log")
         pane = self.query_one(names[number - 1], Canvas)
         hidden = not pane.region or pane.region.height < 2
         if hidden or self.has_class("-max"):
@@ -247,31 +275,6 @@ class Main(Screen[None]):
         self.query_one("#bottom").set_class(isinstance(pane, InFlight | Losses), "-alone")
 
 
-def _terms_so_far(typed: str) -> tuple[Term, ...]:
-    """What was typed without its last word, which may be half a word."""
-    with contextlib.suppress(UsageError):
-        return parse_filter(typed.rpartition(" ")[0]).terms
-    return ()
-
-
 def _too_small(size: Size) -> list[Line]:
     return [((f"{size.width}x{size.height} is too small", "strong"),),
             ((f"at least {SMALLEST[0]}x{SMALLEST[1]}", "text"),), (("q", "key"), (" quit", "dim"))]
-
-
-def _process_choices(view: View, look: Look) -> list[Choice]:
-    choices = {}
-    for row in rollup.processes(view.snapshot) if view.snapshot else ():
-        if row.process is not None and row.process.pid not in choices:
-            line: Line = ((f"{row.process.pid:>7}  ", "text"),
-                          (f"{render.clean(row.process.comm, 18, look.glyphs):<18} ", "strong"),
-                          (f"{row.role:<7}{render.rate(row.rate_per_s):>6}/s", "dim"))
-            choices[row.process.pid] = Choice(line, Term("pid", ":", str(row.process.pid)))
-    return list(choices.values())
-
-
-def _method_choices(view: View, look: Look) -> list[Choice]:
-    counts = dict(view.snapshot.totals.by_method) if view.snapshot else {}
-    return [Choice((*cells.method(name, 24, look.glyphs), (f"  {render.count(number)}", "dim")),
-                   Term("method", ":", name))
-            for name, number in sorted(counts.items(), key=lambda item: -item[1])]

@@ -14,8 +14,10 @@ from httptop.tui.columns import Column, Group, Row
 from httptop.tui.process_columns import process_columns
 from httptop.tui.table import Table
 from httptop.tui.trends import UrlKey, url_key
-from httptop.tui.url_columns import ShownUrl, url_columns
+from httptop.tui.url_columns import ShownUrl, UrlColumn, url_columns
 from httptop.tui.view import Sort, View, failing
+
+InFlightColumn = Column[InFlightRow, InFlightRow]
 
 
 class Pane(Table[Group, Row]):
@@ -23,10 +25,10 @@ class Pane(Table[Group, Row]):
 
     FIRST_SORT: ClassVar[str]
 
-    def __init__(self, look: Look, view: View) -> None:
+    def __init__(self, look: Look, view: View, sort: str = "") -> None:
         super().__init__(look)
         self.view = view
-        self.sort = Sort(self.FIRST_SORT)
+        self.sort = Sort(sort if any(column.key == sort for column in self.all_columns()) else self.FIRST_SORT)
 
     def groups(self) -> Sequence[Group]:
         """The rows that the View has for this pane, in no order."""
@@ -34,7 +36,7 @@ class Pane(Table[Group, Row]):
 
     def all_columns(self) -> Sequence[Column[Group, Row]]:
         """The columns that there may be."""
-        return self.columns
+        raise NotImplementedError
 
     def update_rows(self) -> None:
         """Take what the View has now."""
@@ -53,7 +55,7 @@ class Pane(Table[Group, Row]):
 
     def _note(self, shown: int) -> Line:
         column = next((column for column in self.columns if column.key == self.sort.key), None)
-        by: list[Span] = [("by ", "dim"), (f"{column.title.lower()}{self.arrow(column)}", "text"),
+        by: list[Span] = [("by ", "dim"), (f"{column.title.lower()} {self.arrow(column)}", "text"),
                           ("  ", "dim")] if column and shown else []
         return (*by, (self.count_note(shown), "dim"))
 
@@ -63,9 +65,8 @@ class Urls(Pane[UrlGroup, ShownUrl]):
 
     HEADING, NUMBER, FIRST_SORT = "URLs", 1, "rate"
 
-    def __init__(self, look: Look, view: View) -> None:
-        super().__init__(look, view)
-        self.columns = url_columns(look.glyphs)
+    def all_columns(self) -> Sequence[UrlColumn]:
+        return self.columns or url_columns(self.look.glyphs)
 
     def groups(self) -> Sequence[UrlGroup]:
         return self.view.urls
@@ -114,9 +115,8 @@ class InFlight(Pane[InFlightRow, InFlightRow]):
 
     HEADING, NUMBER, FIRST_SORT = "in flight", 3, "age"
 
-    def __init__(self, look: Look, view: View) -> None:
-        super().__init__(look, view)
-        self.columns = _in_flight_columns(look.glyphs)
+    def all_columns(self) -> Sequence[InFlightColumn]:
+        return self.columns or _in_flight_columns(self.look.glyphs)
 
     def groups(self) -> Sequence[InFlightRow]:
         return self.view.in_flight
@@ -138,7 +138,7 @@ class InFlight(Pane[InFlightRow, InFlightRow]):
         return str(shown) if shown >= total else f"{shown} of {total}"
 
 
-def _in_flight_columns(glyphs: Glyphs) -> list[Column[InFlightRow, InFlightRow]]:
+def _in_flight_columns(glyphs: Glyphs) -> list[InFlightColumn]:
     def text(row: InFlightRow) -> tuple[str, str]:
         return row.host, row.path
 

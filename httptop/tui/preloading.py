@@ -1,10 +1,16 @@
-"""What Textual and Rich would otherwise import when it is first needed."""
+"""What is imported when it is first needed, so that the first paint comes early: ours, Textual's and Rich's."""
 
 from __future__ import annotations
 
 import importlib
 
 LATER = (
+    "httptop.export.log",
+    "httptop.tui.details",
+    "httptop.tui.dialogs",
+    "httptop.tui.pick",
+    "httptop.tui.reshape",
+    "httptop.tui.take_away",
     "rich._unicode_data",  # cell widths, read by the first character beyond Latin-1
     "textual.command",  # the command palette and what it shows
     "textual.system_commands",

@@ -8,10 +8,11 @@ from typing import TypeVar
 from httptop import render, stats
 from httptop.render import Glyphs
 from httptop.rollup import Group
-from httptop.snapshot import Cell, InFlightRow, Process
+from httptop.snapshot import Cell, Exchange, InFlightRow, Process
 from httptop.tui import cells
 from httptop.tui.canvas import Line
 from httptop.tui.canvas import cells as line_cells
+from httptop.tui.log import clock
 
 LISTED = 8  # processes or URLs in a section
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, float("inf"))  # ms
@@ -108,7 +109,7 @@ def ends(group: Group, role: str, columns: int, glyphs: Glyphs) -> list[Line]:
 
 def urls(group: Group, columns: int, glyphs: Glyphs) -> list[Line]:
     """Requests by URL, most first."""
-    room = max(columns - 40, 16)
+    room = max(columns - 36, 16)
     rows = [((*cells.method(method, 7, glyphs), (" " * max(8 - len(method), 1), "text"),
               *cells.url(host, path, room, glyphs)), count, "spark")
             for (method, host, path), count in _most(group, lambda cell: (cell.method, cell.host, cell.path))]
@@ -120,6 +121,16 @@ def _most(group: Group, key: Callable[[Cell], Key]) -> list[tuple[Key, int]]:
     for cell in group.cells:
         found[key(cell)] = found.get(key(cell), 0) + cell.requests
     return sorted(found.items(), key=lambda item: -item[1])[:LISTED]
+
+
+def slowest(exchanges: Sequence[Exchange], columns: int, glyphs: Glyphs) -> list[Line]:
+    """The exchanges that took longest among the latest."""
+    answered = sorted((x for x in exchanges if x.latency_ns is not None), key=lambda x: -(x.latency_ns or 0))
+    if not answered:
+        return [((" none", "dim"),)]
+    return [((f" {clock(x.ts_ns)}  ", "dim"), (f"{x.status or glyphs.dot}", f"{(x.status or 0) // 100}xx"),
+             ("  ", "text"), *cells.latency((x.latency_ns or 0) / 1e6, glyphs), ("  ", "text"),
+             *cells.process(x.client, max(columns - 40, 12), glyphs)) for x in answered[:LISTED]]
 
 
 def waiting(rows: Sequence[InFlightRow], columns: int, glyphs: Glyphs) -> list[Line]:

@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 from httptop import rollup
 from httptop.filters import Filter, Term
 from httptop.rollup import Group, UrlGroup
-from httptop.snapshot import InFlightRow, ProcessRow, Snapshot
+from httptop.snapshot import Exchange, InFlightRow, ProcessRow, Snapshot
 from httptop.tui.columns import Column
 from httptop.tui.trends import Trends
+
+SLACK_S = 0.05  # Snapshots do not come to the millisecond
 
 AnyGroup = TypeVar("AnyGroup")
 
@@ -21,13 +23,18 @@ class View:
     def __init__(self, keep: Filter) -> None:
         self.keep = keep
         self.latest: Snapshot | None = None
-        self.snapshot: Snapshot | None = None
+        self.snapshot: Snapshot | None = None  # the one on the screen, as it is to be seen
+        self.every_s = 0.0  # no oftener is the screen to change
+        self.group_paths = self.hide_query = False
+        self._shown: Snapshot | None = None  # the one on the screen, as it came
+        self._reset: Snapshot | None = None  # what is not to be counted any more
         self.paused = False
         self.trends = Trends()
         self.urls: list[UrlGroup] = []
         self.all_urls: list[UrlGroup] = []  # whatever the filter
         self.processes: list[ProcessRow] = []
         self.in_flight: list[InFlightRow] = []
+        self.exchanges: list[Exchange] = []
         self.methods: tuple[str, ...] = ()
         self.total = Group()
         self.loss_rates: dict[str, float] = {}
@@ -37,9 +44,38 @@ class View:
         if self.latest is not None:
             self.loss_rates = _loss_rates(self.latest, snapshot)
         self.latest = snapshot
-        if not self.paused:
-            self.snapshot = snapshot
-            self.roll_up(fresh=True)
+        early = self._shown is not None and snapshot.end_ns - self._shown.end_ns < (self.every_s - SLACK_S) * 1e9
+        if not self.paused and not early:
+            self._show(snapshot)
+
+    def _show(self, snapshot: Snapshot) -> None:
+        self._shown = snapshot
+        self.snapshot = self._shaped(snapshot)
+        self.roll_up(fresh=True)
+
+    def _shaped(self, snapshot: Snapshot) -> Snapshot:
+        from httptop.tui import reshape  # noqa: PLC0415 (see preloading.py)
+
+        if self._reset is not None:
+            snapshot = reshape.since(snapshot, self._reset)
+        if self.hide_query:
+            snapshot = reshape.with_paths(snapshot, reshape.without_query)
+        return reshape.with_paths(snapshot, reshape.grouped) if self.group_paths else snapshot
+
+    def reshape(self, *, group_paths: bool | None = None, hide_query: bool | None = None) -> None:
+        """See the same Snapshot otherwise; None leaves a setting as it is."""
+        self.group_paths = self.group_paths if group_paths is None else group_paths
+        self.hide_query = self.hide_query if hide_query is None else hide_query
+        self.trends = Trends()
+        if self._shown is not None:
+            self._show(self._shown)
+
+    def reset(self) -> None:
+        """Count from now on."""
+        self._reset = self.latest
+        self.reshape()
+        if self.latest is not None and not self.paused:
+            self._show(self.latest)
 
     def roll_up(self, *, fresh: bool = False) -> None:
         """Make the rows again after a change of filter, or of Snapshot (`fresh`)."""
@@ -52,6 +88,7 @@ class View:
         self.urls = rollup.url_groups(snapshot, self.keep) if self.keep.active else self.all_urls
         self.processes = rollup.processes(snapshot, self.keep)
         self.in_flight = rollup.in_flight(snapshot, self.keep)
+        self.exchanges = _passing(snapshot.exchanges, self.keep)
         self.methods = _by_frequency(self.urls)
         self.total = rollup.total(snapshot, self.keep)
 
@@ -59,7 +96,7 @@ class View:
         """Stop or go on; what was counted meanwhile shows at once."""
         self.paused = not self.paused
         if not self.paused and self.latest is not None:
-            self.take(self.latest)
+            self._show(self.latest)
 
     @property
     def behind_s(self) -> float:
@@ -91,6 +128,14 @@ class View:
 def failing(failed: int, requests: int) -> bool:
     """Whether server errors are more than a blemish now: one request in twenty, and more than one."""
     return failed > 1 and failed * 20 >= requests
+
+
+def _passing(exchanges: Sequence[Exchange], keep: Filter) -> list[Exchange]:
+    if not keep.active:
+        return list(exchanges)
+    from httptop.export.log import as_cell  # noqa: PLC0415 (see preloading.py)
+
+    return [exchange for exchange in exchanges if keep.matches(as_cell(exchange))]
 
 
 def _by_frequency(groups: Sequence[UrlGroup]) -> tuple[str, ...]:

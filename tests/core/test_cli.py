@@ -65,6 +65,9 @@ class FakeSource:
     def finish(self) -> Batch:
         return Batch([], [], self._counters, 2 * SECOND_NS, eof=True)
 
+    def owner(self, flow: bytes, end: int) -> bytes:
+        return NO_OWNER
+
     def cost(self) -> SelfCost:
         return SelfCost()
 

@@ -17,7 +17,8 @@ MODULES = {
 
 BOUNDARY = ("httptop", "httptop.errors", "httptop.records", "httptop.snapshot")
 TOP = ("httptop.__main__", "httptop.cli", "httptop.options")
-CLOCK_READERS = ("httptop.worker", "httptop.capture", "httptop.cli", "httptop.demo")
+CLOCK_READERS = ("httptop.worker", "httptop.capture", "httptop.cli", "httptop.demo", "httptop.counters.cli",
+                 "httptop.counters.control")
 CLOCK_MODULES = {"time", "sched"}
 CLOCK_CALLS = {"now", "utcnow", "today"}  # of datetime and date
 
@@ -29,13 +30,14 @@ ALLOWED = {
     "capture": ("boundary", "capture"),
     "worker": ("boundary", "capture", "core"),
     "demo": ("boundary", "capture"),
+    "counters": ("boundary", "core", "capture", "counters", "top"),
     "export": ("boundary", "core", "render", "export"),
     "render": (),
     "tui": ("boundary", "core", "render", "export", "tui"),
 }
 ENGINE = {"httptop.engine", "httptop.flows", "httptop.owners", "httptop.http1"}
-ONLY_IN = {"bcc": "httptop.capture.loader", "textual": "httptop.tui", "rich": "httptop.tui",
-           "dpkt": "httptop.capture.pcap"}
+ONLY_IN = {"bcc": ("httptop.capture.loader", "httptop.counters.loader"), "textual": "httptop.tui",
+           "rich": "httptop.tui", "dpkt": "httptop.capture.pcap"}
 
 FUNCTION_LINES_MAX = 60
 MODULE_LINES_MAX = 300

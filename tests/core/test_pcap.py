@@ -151,6 +151,12 @@ def test_link_types(name: str, tmp_path: Path) -> None:
     records_of(tmp_path, pcap([frame[:size] for size in range(len(frame) - len(GET))], link=link))
 
 
+def test_a_simple_packet_ends_at_the_snaplen() -> None:
+    """A simple packet block does not say how much was captured: that is the interface's snaplen, then comes padding."""
+    data = section() + interface(snaplen=61) + block(3, struct.pack("<I", 500) + b"x" * 61)
+    assert [packet[3:] for packet in read_packets(io.BytesIO(data)) or ()] == [(b"x" * 61, 500)]
+
+
 def test_batches_are_bounded_and_the_last_says_so(tmp_path: Path) -> None:
     """A large file comes in batches of at most BATCH_PACKETS packets with absolute counters; then comes eof."""
     path = tmp_path / "capture.pcap"
@@ -224,8 +230,10 @@ def test_everything_before_damage_is_read(name: str, tmp_path: Path) -> None:
     path.write_bytes(DAMAGED[name])
     batches, error = read_all(path)
     assert [record.data for batch in batches for record in batch.records] == [GET]
+    assert batches[-1].counters[Counter.PACKETS] == 1
     assert error is not None
     assert "is damaged" in error.what
+    assert ("claims" in error.what) == ("length" in name and "without" not in name)
     assert len(error.lines()) == 2
     assert not any("\n" in line for line in error.lines())
 
@@ -263,17 +271,28 @@ def test_link_types_that_cannot_be_read_are_skipped_and_counted(tmp_path: Path) 
 def test_standard_input_is_read_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     """`-` reads a pipe: what a slow writer has sent is delivered before the writer is done."""
     reading, writing = os.pipe()
-    with open(reading, "rb") as pipe, open(writing, "wb", buffering=0) as writer:  # noqa: PTH123 - a pipe has no path
+    first_was_read = threading.Event()
+
+    def write() -> None:
+        with open(writing, "wb", buffering=0) as writer:  # noqa: PTH123 - a pipe has no path
+            writer.write(pcap([FRAME]))
+            first_was_read.wait(5)
+            writer.write(pcap([FRAME])[24:])
+
+    slow = threading.Thread(target=write)
+    slow.start()
+    with open(reading, "rb") as pipe:  # noqa: PTH123
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(pipe))
         source = PcapSource("-")
-        writer.write(pcap([FRAME]))
         source.open()
-        assert [record.data for record in source.read(0).records] == [GET]
-        threading.Thread(target=lambda: (writer.write(pcap([FRAME])[24:]), writer.close())).start()
+        first = source.read(0)
+        first_was_read.set()
+        assert ([record.data for record in first.records], first.counters[Counter.PACKETS]) == ([GET], 1)
         assert source.read(0).counters[Counter.PACKETS] == 2
         assert source.read(0).eof
         source.close()
         assert source.finish().eof
+    slow.join()
 
 
 @given(st.binary(max_size=300), st.sampled_from([pcap([]), section() + interface(), section(">"), b""]))

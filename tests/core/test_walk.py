@@ -362,11 +362,52 @@ def test_ports_narrow_what_is_seen() -> None:
 
 def test_the_table_of_flows_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The flow that was used least lately is forgotten, and nothing else."""
-    monkeypatch.setattr(walk_module, "FLOWS_MAX", 2)
+    monkeypatch.setattr(walk_module, "FLOWS_MAX", 3)
     tap = Tap()
-    a, b, c = (Talk().frame(0, GET, seq=1) for _ in range(3))
-    assert len(feed(tap, a, b, a, c, a, b)) == 4
+    a, b, c, d = (Talk().frame(0, GET, seq=1) for _ in range(4))
+    assert len(feed(tap, a, b, a, c, d, a)) == 4
     assert counts(tap) == {"GET": 4, "DUPLICATES": 2}
+    assert len(feed(tap, b)) == 1
+
+
+ASKED: list[tuple[tuple[bytes, ...], bool]] = [
+    ((GET,), False),
+    ((GET, GET), True),
+    ((GET + GET,), True),
+    ((GET + GET[:5],), True),
+    ((b"GET / HTTP/1.1\n\r\nGET",), True),
+    ((POST,), False),
+    ((POST + b"x" * 10,), False),
+    ((POST, b"x" * 10), False),
+    ((POST + b"x" * 10 + GET,), True),
+    ((POST, b"\xff" * 10 + GET), True),
+]
+
+
+@pytest.mark.parametrize(("asked", "whole"), ASKED, ids=str)
+def test_responses_come_whole_when_several_may_be_in_a_segment(asked: tuple[bytes, ...], whole: bool) -> None:
+    """When requests were sent ahead, or may have been, the segments of the answer are delivered; else its head."""
+    talk = Talk()
+    answer = OK + b"x" * 2000
+    records = feed(Tap(), *talk.client(*asked), talk.frame(1, answer), talk.frame(1, b"\xff" * 99))
+    answered = b"".join(record.data for record in records if record.sender != records[0].sender)
+    assert answered == (answer + b"\xff" * 99 if whole else answer[:1024])
+
+
+def test_an_answer_ends_the_interest_in_a_body() -> None:
+    """After the response the rest of a request body is no longer followed; 100 is no such response."""
+    talk = Talk()
+    frames = [talk.frame(0, POST), talk.frame(1, b"HTTP/1.1 100 Continue\r\n\r\n"), talk.frame(0, b"\xff" * 9),
+              talk.frame(1, OK), talk.frame(0, b"\xfe" * 9)]
+    assert [record.data[:1] for record in feed(Tap(), *frames)] == [b"P", b"H", b"\xff", b"H"]
+
+
+def test_a_server_hello_alone_closes_nothing() -> None:
+    """Only a ClientHello says that a flow is TLS."""
+    talk, tap = Talk(), Tap()
+    assert len(feed(tap, talk.frame(1, HELLO[:5] + b"\x02" + HELLO[6:]), talk.frame(1, HELLO[:4]),
+                    talk.frame(0, GET))) == 1
+    assert counts(tap) == {"GET": 1}
 
 
 PIECES = st.sampled_from(

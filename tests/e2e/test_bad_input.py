@@ -11,8 +11,7 @@ import pytest
 from tests.support import load
 from tests.support.net import Site, ip, site
 from tests.support.nginx import Nginx
-from tests.support.poll import until
-from tests.support.program import HTTPTOP, Httptop, attached, httptop
+from tests.support.program import HTTPTOP, Httptop, httptop
 from tests.support.terminal import terminal
 
 BATCH = ("-b", "--json", "-d", "0.2")
@@ -105,7 +104,7 @@ def test_interface_that_vanishes() -> None:
 def test_interface_that_vanishes_from_the_screen() -> None:
     """The screen stays readable when the interface goes away: it says so and quits on `q`."""
     with site() as wire, terminal(wire.server.command(*HTTPTOP, "-i", "veth0")) as window:
-        until(lambda: attached(window.pid), "httptop to attach")
+        window.wait_attached()
         ip("-n", wire.client.name, "link", "del", "veth0")
         window.wait_text("has vanished")
         window.keys("q")
@@ -137,7 +136,7 @@ def test_full_disk(wire: Site) -> None:
 def test_small_and_changing_terminal(wire: Site, web: Nginx) -> None:
     """A terminal too small to show anything does no harm, and growing it brings the screen back."""
     with terminal(wire.server.command(*HTTPTOP, "-i", "veth0"), 20, 4) as window:
-        until(lambda: attached(window.pid), "httptop to attach")
+        window.wait_attached()
         load.curl(wire.client, "GET", web.url(wire.server4), "/ok", 3)
         for columns, rows in ((1, 1), (200, 60), (30, 8), (80, 24)):
             window.resize(columns, rows)

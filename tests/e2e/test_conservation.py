@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from httptop import rollup
 from httptop.capture.live import LiveSource
-from httptop.capture.system import process
+from httptop.capture.system import identify
 from httptop.engine import Engine
 from httptop.worker import finish
 from tests.support import load
@@ -22,7 +22,7 @@ def test_small_ring_keeps_the_totals(wire: Site, web: Nginx) -> None:
         source = LiveSource(("veth0",), ring_bytes=SMALL_RING, keep_root=True)
         try:
             source.open()
-            engine = Engine(source.info, source.epoch_offset_ns, process)
+            engine = Engine(source.info, source.epoch_offset_ns, identify)
             for count in COUNTS:
                 load.hammer(wire.client, wire.server4, web.port, count)
                 engine.feed(source.read(0))

@@ -17,7 +17,7 @@ from tests.support import bpf, load
 from tests.support.net import Site
 from tests.support.nginx import Nginx
 from tests.support.poll import until
-from tests.support.program import HTTPTOP, attached, httptop, session_members
+from tests.support.program import HTTPTOP, httptop, session_members
 from tests.support.terminal import terminal
 
 WATCH = ("-i", "veth0", "-b", "--json", "-d", "0.2")
@@ -78,7 +78,7 @@ def test_screen_quits(wire: Site) -> None:
     """`q` leaves the screen with code 0 and the terminal as it was."""
     with nothing_left() as sessions, terminal(wire.server.command(*HTTPTOP, "-i", "veth0")) as window:
         sessions.append(window.pid)
-        until(lambda: attached(window.pid), "httptop to attach")
+        window.wait_attached()
         window.keys("q")
         assert window.wait_exit(3) == 0
         assert "Traceback" not in window.screen
@@ -88,19 +88,19 @@ def test_screen_killed(wire: Site) -> None:
     """SIGKILL to the screen leaves as little as to a batch run."""
     with nothing_left() as sessions, terminal(wire.server.command(*HTTPTOP, "-i", "veth0")) as window:
         sessions.append(window.pid)
-        until(lambda: attached(window.pid), "httptop to attach")
+        window.wait_attached()
         os.kill(window.pid, signal.SIGKILL)
 
 
 def test_terminal_closed(wire: Site, web: Nginx) -> None:
     """When its terminal is closed (SIGHUP, and nothing can be written any more) the screen ends within seconds."""
-    with nothing_left() as sessions:
-        with terminal(wire.server.command(*HTTPTOP, "-i", "veth0", "-d", "0.1")) as window:
-            sessions.append(window.pid)
-            until(lambda: attached(window.pid), "httptop to attach")
-            load.curl(wire.client, "GET", web.url(wire.server4), "/ok", 20)
-            window.wait_text("/ok")
-        until(lambda: not session_members(sessions[0]), "the screen to end", timeout_s=3)
+    with nothing_left() as sessions, terminal(wire.server.command(*HTTPTOP, "-i", "veth0", "-d", "0.1")) as window:
+        sessions.append(window.pid)
+        window.wait_attached()
+        load.curl(wire.client, "GET", web.url(wire.server4), "/ok", 20)
+        window.wait_text("/ok")
+        window.close()
+        until(lambda: not session_members(sessions[0]), "the screen to end", timeout_s=10)
 
 
 def test_its_own_end_takes_the_demo_along(wire: Site) -> None:
@@ -108,7 +108,7 @@ def test_its_own_end_takes_the_demo_along(wire: Site) -> None:
     words = wire.server.command(sys.executable, "-m", "httptop", "--demo")
     with nothing_left() as sessions, terminal(words) as window:
         sessions.append(window.pid)
-        until(lambda: attached(window.pid), "httptop to attach")
+        window.wait_attached()
         players = psutil.Process(window.pid).children(recursive=True)
         assert len(players) > 2
         os.kill(window.pid, signal.SIGKILL)

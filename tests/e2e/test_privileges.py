@@ -15,8 +15,7 @@ import httptop as package
 from tests.support import load
 from tests.support.net import Site
 from tests.support.nginx import Nginx
-from tests.support.poll import until
-from tests.support.program import attached, httptop, status
+from tests.support.program import httptop, status
 from tests.support.terminal import terminal
 
 WATCH = ("-i", "veth0", "-b", "--json", "-d", "0.2")
@@ -70,7 +69,7 @@ def test_batch_from_a_private_home(wire: Site, web: Nginx, private_copy: list[st
 def test_screen_from_a_private_home(wire: Site, web: Nginx, private_copy: list[str]) -> None:
     """Every key of the screen works after the drop: nothing is imported or opened too late."""
     with terminal(wire.server.command(*private_copy, "-i", "veth0")) as window:
-        until(lambda: attached(window.pid), "httptop to attach")
+        window.wait_attached()
         load.curl(wire.client, "GET", web.url(wire.server4), "/ok", 3)
         window.wait_text("/ok")
         for key, leave, text in OPENS:

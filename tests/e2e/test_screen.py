@@ -5,20 +5,14 @@ from __future__ import annotations
 from tests.support import load
 from tests.support.net import Site
 from tests.support.nginx import Nginx
-from tests.support.poll import until
-from tests.support.program import HTTPTOP, attached
-from tests.support.terminal import Terminal, terminal
-
-
-def start(window: Terminal) -> None:
-    """Wait until traffic is captured."""
-    until(lambda: attached(window.pid), "httptop to attach")
+from tests.support.program import HTTPTOP
+from tests.support.terminal import terminal
 
 
 def test_shows_urls_and_processes(wire: Site, web: Nginx) -> None:
     """Paths, the server's and the client's names, and methods appear; nothing was lost, and it says so."""
     with terminal(wire.server.command(*HTTPTOP, "-i", "veth0")) as window:
-        start(window)
+        window.wait_attached()
         load.curl(wire.client, "GET", web.url(wire.server4), "/ok", 7)
         load.curl(wire.client, "POST", web.url(wire.server6), "/created", 3)
         window.wait_text("/created")
@@ -30,7 +24,7 @@ def test_shows_urls_and_processes(wire: Site, web: Nginx) -> None:
 def test_filter_and_clear(wire: Site, web: Nginx) -> None:
     """`m` filters by method, `Esc` shows everything again."""
     with terminal(wire.server.command(*HTTPTOP, "-i", "veth0")) as window:
-        start(window)
+        window.wait_attached()
         load.curl(wire.client, "GET", web.url(wire.server4), "/ok", 7)
         load.curl(wire.client, "POST", web.url(wire.server4), "/created", 3)
         window.wait_text("/created")
@@ -47,7 +41,7 @@ def test_filter_and_clear(wire: Site, web: Nginx) -> None:
 def test_pause_holds_the_screen_and_not_the_count(wire: Site, web: Nginx) -> None:
     """While paused nothing new is drawn; afterwards what came meanwhile is there."""
     with terminal(wire.server.command(*HTTPTOP, "-i", "veth0", "-d", "0.3")) as window:
-        start(window)
+        window.wait_attached()
         load.curl(wire.client, "GET", web.url(wire.server4), "/ok", 1)
         window.wait_text("/ok")
         window.keys("Space")
@@ -61,7 +55,7 @@ def test_pause_holds_the_screen_and_not_the_count(wire: Site, web: Nginx) -> Non
 def test_help_and_back(wire: Site) -> None:
     """`?` opens the help, `Esc` leaves it."""
     with terminal(wire.server.command(*HTTPTOP, "-i", "veth0")) as window:
-        start(window)
+        window.wait_attached()
         window.wait_gone("this help")
         window.keys("?")
         window.wait_text("this help")

@@ -20,7 +20,7 @@ def read_file(data: bytes) -> None:
         source = PcapSource(f"/proc/self/fd/{fd}")
         with contextlib.closing(source), contextlib.suppress(HttptopError):
             source.open()
-            _feed(source, Engine(SourceInfo("file"), 0, lambda _: None))
+            _feed(source, Engine(SourceInfo("file"), 0, lambda *_: None))
     finally:
         os.close(fd)
 

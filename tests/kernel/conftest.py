@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.counters import Host, host
 from tests.support.kernel import Kernel, kernel
+from tests.support.net import Site
 
 
 @pytest.fixture(scope="module")
@@ -14,3 +16,10 @@ def loaded() -> Iterator[Kernel]:
     """The socket filter, ready for frames."""
     with kernel() as here:
         yield here
+
+
+@pytest.fixture(scope="module")
+def here(wire: Site) -> Iterator[Host]:
+    """The server's namespace, with a place of its own to pin things."""
+    with host(wire.server) as found:
+        yield found

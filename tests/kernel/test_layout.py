@@ -20,10 +20,12 @@ COMPILE = "import bcc, sys; bcc.BPF(text=sys.stdin.read())"
 
 FIELDS = {
     "flow_key": (records.FLOW_KEY, ("addr[0]", "addr[1]", "port[0]", "port[1]")),
-    "owner": (records.OWNER, ("pid", "how", "thread", "comm")),
+    "flow_end": (records.FLOW_END, ("flow", "end")),
+    "owner": (records.OWNER, ("pid", "how", "thread", "contested", "start_ns", "comm")),
+    "owned": (records.OWNED, ("owner", "socket")),
     "record": (records.RECORD, ("ts_ns", "flow", "seq", "ack", "payload_len", "data_len", "kind", "from", "flags",
-                                "ifindex", "owner[0]", "owner[1]")),
-    "accept_event": (records.ACCEPT, ("ts_ns", "pid", "fd", "peer_addr", "peer_port", "thread", "comm")),
+                                "counter", "ifindex", "owner[0]", "owner[1]")),
+    "accept_event": (records.ACCEPT, ("ts_ns", "owner", "fd", "peer_port", "peer_addr")),
 }
 PREFIXES = {"COUNT_": range(Counter.NO_CLASS + 1), "LOST_": range(Counter.LOST_REQUEST, Counter.LOST_ACCEPT + 1),
             "SKIP_": range(Counter.DUPLICATES, Counter.MALFORMED + 1), "WORK_": range(Counter.PACKETS, 32)}

@@ -16,13 +16,14 @@ from httptop.capture.live import LiveSource
 from httptop.capture.walk import Tap
 from httptop.records import Counter, Record
 from tests.support import tcp
-from tests.support.kernel import OF_OTHER_PROGRAMS, bare
+from tests.support.kernel import OF_THE_FILTER, bare
 from tests.support.net import Site, ip, site
 from tests.support.poll import until
-from tests.support.scenes import GET, METHODS, OK, SCENES, Scene
+from tests.support.scenes import GET, METHODS, OK, SCENES, Scene, broken
 
 BIG = 60_000
 SO_RCVBUFFORCE, ETH_P_ALL = 33, 3
+IN_FLIGHT = 100  # a busy CPU drops packets when 1000 wait (net.core.netdev_max_backlog)
 
 
 class Watch:
@@ -60,7 +61,8 @@ class Watch:
                     self._expected += map(bare, self._tap.packet(0, ethertype, frame[14:], len(frame) - 14))
         return packets
 
-    def _settled(self) -> bool:
+    def settled(self) -> bool:
+        """Whether both have seen the same number of packets, and no more are coming."""
         packets = self._sniff()
         batch = self._source._drain()
         self._records += map(bare, batch.records)
@@ -78,11 +80,10 @@ class Watch:
         Two CPUs may see two packets in either order, so that of the records is not compared.
         """
         try:
-            until(lambda: heads(self.gained()) >= (requests, responses) and self._settled(), "all to have been seen")
+            until(lambda: heads(self.gained()) >= (requests, responses) and self.settled(), "all to have been seen")
             assert Tally(self._records) == Tally(self._expected)
-            for counter in Counter:
-                if counter not in OF_OTHER_PROGRAMS:
-                    assert self._counters[counter] == self._tap.counters[counter], counter.name
+            for counter in OF_THE_FILTER:
+                assert self._counters[counter] == self._tap.counters[counter], counter.name
             return self.gained()
         finally:
             until(self._align, "a moment without packets")
@@ -139,10 +140,12 @@ def test_frames_over_a_cable(wire: Site, cable: Watch, scene: Scene) -> None:
     frames = list(scene())
     with wire.client.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
         sender.bind((wire.interface, 0))
-        for frame in frames:
-            sender.send(frame)
-    until(lambda: cable.gained()[Counter.PACKETS] >= len(frames), "the frames")
-    cable.check()
+        for at in range(0, len(frames), IN_FLIGHT):
+            for frame in frames[at:at + IN_FLIGHT]:
+                sender.send(frame)
+            # Not their number: the kernel drops a tagged frame with less than two bytes behind its tag.
+            until(cable.settled, "both to have seen the frames", every_s=0.002)
+    assert cable.check()[Counter.PACKETS] >= len(frames) - 4 * (scene is broken)
 
 
 def test_methods(wire: Site, cable: Watch, address: str) -> None:

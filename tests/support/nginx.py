@@ -48,6 +48,7 @@ http {{
     location /missing {{ return 404 "no\\n"; }}
     location /broken {{ return 500 "broken\\n"; }}
     location /files/ {{ sendfile on; }}
+    {locations}
   }}
   server {{
     listen unix:{folder}/status.sock;
@@ -114,8 +115,8 @@ def binary() -> str | None:
 
 @contextlib.contextmanager
 def nginx(folder: Path, where: Namespace | None, *, workers: int = 2, log: bool = True,
-          port: int = PORT) -> Iterator[Nginx]:
-    """Run nginx with `workers` workers in `where` (None: here), ready when this returns."""
+          port: int = PORT, locations: str = "") -> Iterator[Nginx]:
+    """Run nginx with `workers` workers in `where` (None: here), ready when this returns; more `locations` if given."""
     program = binary()
     assert program, "nginx is not installed"
     for name, size in SIZES.items():
@@ -124,7 +125,8 @@ def nginx(folder: Path, where: Namespace | None, *, workers: int = 2, log: bool 
         file.write_bytes(b"x" * size)
     config = folder / "nginx.conf"
     access = f"{folder}/access.log exact" if log else "off"
-    config.write_text(CONFIG.format(folder=folder, workers=workers, port=port, log=access))
+    config.write_text(CONFIG.format(folder=folder, workers=workers, port=port, log=access,
+                                    locations=locations))
     words = [program, "-p", str(folder), "-c", str(config)]
     process = subprocess.Popen(where.command(*words) if where else words, stderr=subprocess.DEVNULL)
     try:

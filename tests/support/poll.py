@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(probe: Callable[[], T], what: str, timeout_s: float = 10.0, every_s: float = 0.02) -> T:
+def until(probe: Callable[[], T], what: str, timeout_s: float = 20.0, every_s: float = 0.02) -> T:
     """Call `probe` until its result is true and return that; AssertionError naming `what` after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while True:

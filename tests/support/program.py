@@ -35,7 +35,7 @@ def packet_sockets(pid: int) -> int:
 def status(pid: int) -> dict[str, str]:
     """/proc/PID/status as a dict; empty when the process is gone."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return {}
     return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
@@ -57,10 +57,17 @@ def session_members(session: int) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
                 if int(fields[3]) == session and fields[0] not in "ZX":
                     members.append(int(entry.name))
     return members
+
+
+def kill_session(session: int) -> None:
+    """SIGKILL to every process of a session."""
+    for pid in session_members(session):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 class Httptop:
@@ -96,7 +103,7 @@ class Httptop:
         """The JSON snapshots printed so far; a line still being written is left out."""
         return [json.loads(line) for line in self.out.splitlines(keepends=True) if line.endswith("\n")]
 
-    def wait_snapshot(self, good: Callable[[Snapshot], bool], what: str, timeout_s: float = 10.0) -> Snapshot:
+    def wait_snapshot(self, good: Callable[[Snapshot], bool], what: str, timeout_s: float = 20.0) -> Snapshot:
         """The first snapshot that satisfies `good`; all of the last one is shown when none does in time."""
         found: list[Snapshot] = []
 
@@ -119,7 +126,7 @@ class Httptop:
         seen = len(self.snapshots())
         return self.wait_snapshot(lambda _: len(self.snapshots()) > seen, "one more snapshot")
 
-    def wait(self, timeout_s: float = 10.0) -> int:
+    def wait(self, timeout_s: float = 20.0) -> int:
         """Exit code."""
         return self.process.wait(timeout_s)
 
@@ -130,9 +137,7 @@ class Httptop:
 
     def kill(self) -> None:
         """SIGKILL to the whole session, for the end of a test."""
-        for pid in session_members(self.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill_session(self.pid)
         self.process.wait(10)
 
 

@@ -7,9 +7,12 @@ import itertools
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from tests.support.poll import until
+from tests.support.program import attached, kill_session, session_members
 
 _numbers = itertools.count()
 
@@ -49,7 +52,7 @@ class Terminal:
         """Of the program in the window."""
         return int(self._tmux("display", "-p", "#{pane_pid}"))
 
-    def wait_text(self, text: str, timeout_s: float = 10.0) -> str:
+    def wait_text(self, text: str, timeout_s: float = 20.0) -> str:
         """The screen, once `text` is on it."""
         try:
             until(lambda: text in self.screen, f"{text!r} on the screen", timeout_s, every_s=0.05)
@@ -57,10 +60,18 @@ class Terminal:
             raise AssertionError(f"{error}\n{self.screen}") from None
         return self.screen
 
-    def wait_gone(self, text: str, timeout_s: float = 10.0) -> str:
+    def wait_gone(self, text: str, timeout_s: float = 20.0) -> str:
         """The screen, once `text` is no longer on it."""
         until(lambda: text not in self.screen, f"{text!r} to leave the screen", timeout_s, every_s=0.05)
         return self.screen
+
+    def wait_attached(self) -> Terminal:
+        """Return when the httptop in the window captures."""
+        try:
+            until(lambda: attached(self.pid), "httptop to attach")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.screen}") from None
+        return self
 
     def wait_exit(self, timeout_s: float = 10.0) -> int:
         """Exit code of the program, or minus the number of the signal that killed it."""
@@ -68,9 +79,16 @@ class Terminal:
         return self._exit() or 0
 
     def _exit(self) -> int | None:
-        # The pane is dead when its pty is closed; its status is known when tmux has waited for the process.
-        code, signal = self._tmux("display", "-p", "#{pane_dead_status}/#{pane_dead_signal}").strip().split("/")
-        return int(code) if code else -int(signal) if signal else None
+        query = "#{pane_dead}/#{pane_dead_status}/#{pane_dead_signal}"
+        dead, code, signal = self._tmux("display", "-p", query).strip().split("/")
+        if dead != "1" or code or signal:
+            return int(code) if code else -int(signal) if signal else None
+        # tmux 3.3 may miss SIGCHLD and leave a zombie, whose last field in proc(5) is its wait status.
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):  # waited for by now
+            return None
+        return os.waitstatus_to_exitcode(int(stat[-1])) if stat[0] == "Z" else None
 
     def close(self) -> None:
         """End the tmux server and what runs in it."""
@@ -79,9 +97,14 @@ class Terminal:
 
 @contextlib.contextmanager
 def terminal(words: Sequence[str], columns: int = 120, rows: int = 40) -> Iterator[Terminal]:
-    """`words` in a terminal, which is closed at the end."""
+    """`words` in a terminal, which is closed at the end; what does not end with it is killed."""
     window = Terminal(words, columns, rows)
+    session = window.pid
     try:
         yield window
     finally:
         window.close()
+        deadline = time.monotonic() + 2
+        while session_members(session) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        kill_session(session)

@@ -7,10 +7,12 @@ import random
 from collections.abc import Iterator
 
 from httptop import stats
+from httptop.records import endpoint
 from httptop.snapshot import (
     AcceptRow,
     AttributionRow,
     Cell,
+    Exchange,
     InFlightRow,
     LossRow,
     Process,
@@ -79,8 +81,10 @@ def cells_of(rng: random.Random, scale: float, traffic: tuple[tuple, ...] = TRAF
             count = max(int(requests * scale * share), 1)
             latency = histogram(rng, median * (8 if status == 504 else 1), count)
             slowest = max(stats.bucket_ns(index) for index, _ in latency)
-            made.append(Cell(method, host, path, status, server, client, count, count, int(count / 144 * rng.uniform(0.8, 1.2)),
-                             latency, int(slowest * 1.01), count * (0 if status in (204, 304) else rng.randrange(400, 9000))))
+            recent = int(count / 144 * rng.uniform(0.8, 1.2))
+            size = 0 if status in (204, 304) else rng.randrange(400, 9000)
+            made.append(Cell(method, host, path, status, server, client, count, count, recent, latency,
+                             int(slowest * 1.01), count * size))
     return tuple(made)
 
 
@@ -99,11 +103,26 @@ def totals_of(cells: tuple[Cell, ...], lost: int = 0) -> Totals:
                   tuple(sorted(classes.items())))
 
 
+def exchanges_of(rng: random.Random, cells: tuple[Cell, ...], end_ns: int, count: int = 60) -> tuple[Exchange, ...]:
+    """The latest exchanges, oldest first."""
+    made = []
+    for place in range(count if cells else 0):
+        cell = rng.choices(cells, [cell.requests for cell in cells])[0]
+        latency = stats.bucket_ns(rng.choice(cell.latency)[0])
+        made.append(Exchange(
+            end_ns - (count - place) * 1_237_000,
+            endpoint(bytes([198, 51, 100, rng.randrange(1, 255)]), 40_000 + place),
+            endpoint(bytes([10, 0, 0, 5]), 8080), cell.method, cell.host, cell.path, cell.path, "1.1", cell.status,
+            latency, cell.response_bytes // max(cell.responses, 1), cell.server, cell.client, "recv", "unknown"))
+    return tuple(made)
+
+
 def base(rng: random.Random, cells: tuple[Cell, ...], *, seconds: float = 764.0, lost: int = 0) -> Snapshot:
     """A Snapshot around `cells`."""
     totals = totals_of(cells, lost)
     rate = sum(cell.recent for cell in cells) / WINDOW_S
-    history = tuple(int(rate * (0.7 + 0.25 * abs((second % 34) / 17 - 1) + rng.uniform(0, 0.2))) for second in range(120))
+    history = tuple(int(rate * (0.7 + 0.25 * abs((second % 34) / 17 - 1) + rng.uniform(0, 0.2)))
+                    for second in range(120))
     return Snapshot(
         source=SourceInfo("live", ("eth0",)), start_ns=START_NS, end_ns=START_NS + int(seconds * 1e9),
         rate_window_s=WINDOW_S, totals=totals, requests_per_s=rate, history=history,
@@ -111,10 +130,11 @@ def base(rng: random.Random, cells: tuple[Cell, ...], *, seconds: float = 764.0,
         accepts=tuple(AcceptRow(server, 900 + 37 * place, 1.4 + 2.1 * place) for place, server in enumerate(SERVERS)),
         attribution=tuple(AttributionRow(server, "server", how, share) for server in SERVERS
                           for how, share in (("recv", 40_000), ("accept", 310))),
-        in_flight=(InFlightRow("GET", "feeds.partner.example", "/export/full/2025/catalogue.xml", 3184.0, None, CRAWLER),
+        in_flight=(InFlightRow("GET", "feeds.partner.example", "/export/full/2025/catalogue.xml", 3184.0, None,
+                               CRAWLER),
                    InFlightRow("GET", "api.shop.example", "/v1/products/recommendations", 612.0, API, NGINX),
                    InFlightRow("POST", "auth.shop.example", "/oauth2/token", 31.0, AUTH, API)),
-        in_flight_total=3,
+        in_flight_total=3, exchanges=exchanges_of(rng, cells, START_NS + int(seconds * 1e9)),
         losses=tuple(LossRow(reason, 0, remedy) for reason, remedy in REASONS),
         skipped=(("duplicates", 12), ("fragments", 0), ("tls_flows", 318), ("http2_flows", 4), ("malformed", 0)),
         self_cost=SelfCost(2.1, 41_000_000, 212.0, 9_120_000),
@@ -129,10 +149,12 @@ def calm() -> Snapshot:
 
 def later(snapshot: Snapshot, seconds: float = 1.0, growth: float = 1.001) -> Snapshot:
     """The same traffic `seconds` later, a little more of it."""
-    cells = tuple(dataclasses.replace(cell, requests=int(cell.requests * growth) + 1, responses=int(cell.responses * growth) + 1)
-                  for cell in snapshot.cells)
-    return dataclasses.replace(snapshot, cells=cells, totals=totals_of(cells), history=(*snapshot.history[1:], 1),
-                               end_ns=snapshot.end_ns + int(seconds * 1e9))
+    cells = tuple(dataclasses.replace(cell, requests=int(cell.requests * growth) + 1,
+                                      responses=int(cell.responses * growth) + 1) for cell in snapshot.cells)
+    totals = totals_of(cells, snapshot.lost)
+    completeness = 1 - snapshot.lost / max(totals.requests, 1)
+    return dataclasses.replace(snapshot, cells=cells, totals=totals, completeness=completeness,
+                               history=(*snapshot.history[1:], 1), end_ns=snapshot.end_ns + int(seconds * 1e9))
 
 
 def over_time(snapshot: Snapshot, refreshes: int = 24) -> Iterator[Snapshot]:
@@ -181,8 +203,9 @@ def hostile() -> Snapshot:
     """Everything that the network may say to break a screen."""
     rng = random.Random(3)
     evil = Process(666, "\x1b[31mevil", 1.0, "sh -c '\x1b[2J'")
-    cells = tuple(Cell("GET" if place % 2 else "[red]X[/]", "h\u202eost\x1b[5m", path, 200, evil, None, 100 - place, 100 - place,
-                       50 - place, histogram(rng, 3.0, 10), 10**8, 1000) for place, path in enumerate(HOSTILE))
+    cells = tuple(Cell("GET" if place % 2 else "[red]X[/]", "h\u202eost\x1b[5m", path, 200, evil, None,
+                       100 - place, 100 - place, 50 - place, histogram(rng, 3.0, 10), 10**8, 1000)
+                  for place, path in enumerate(HOSTILE))
     return dataclasses.replace(base(rng, cells), accepts=(AcceptRow(evil, 3, 0.2),), attribution=(), in_flight=tuple(
         InFlightRow("GET", "\x1b]8;;http://x\x07", path, 1000.0, evil, None) for path in HOSTILE[:3]))
 
@@ -190,8 +213,8 @@ def hostile() -> Snapshot:
 def unknown_owners() -> Snapshot:
     """Traffic of which no process on this host is known."""
     rng = random.Random(4)
-    return dataclasses.replace(base(rng, cells_of(rng, 1.0, tuple((*row[:3], None, None, *row[5:]) for row in TRAFFIC))),
-                               accepts=(), attribution=())
+    nobody = tuple((*row[:3], None, None, *row[5:]) for row in TRAFFIC)
+    return dataclasses.replace(base(rng, cells_of(rng, 1.0, nobody)), accepts=(), attribution=())
 
 
 def long_lived() -> Snapshot:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
@@ -13,10 +15,12 @@ from httptop.filters import parse
 from httptop.snapshot import Snapshot
 from httptop.tui.app import HttptopApp
 from httptop.tui.canvas import Canvas
-from httptop.tui.dialogs import Help, Pick
+from httptop.tui.dialogs import Help
 from httptop.tui.keys import explained
 from httptop.tui.main import Main
 from httptop.tui.panes import InFlight, Processes, Urls
+from httptop.tui.pick import Pick
+from httptop.tui.take_away import curl
 from tests.tui import snapshots
 from tests.tui.shoot import Recorded
 
@@ -192,6 +196,17 @@ async def test_click_on_a_title_sorts(key: str) -> None:
         assert (urls.sort.key, urls.sort.reverse) == (key, True)
 
 
+@pytest.mark.parametrize(("key", "urls", "processes"), [
+    ("", "rate", "rate"), ("requests", "requests", "requests"), ("p99", "p99", "p99"), ("pid", "rate", "pid"),
+    ("bytes", "bytes", "rate"), ("nonsense", "rate", "rate"),
+])
+async def test_first_sort(key: str, urls: str, processes: str) -> None:
+    """The order asked for on the command line holds in the panes that have such a column."""
+    app = HttptopApp(Recorded(()), sort=key)
+    async with app.run_test(size=SIZE):
+        assert (app.screen.query_one(Urls).sort.key, app.screen.query_one(Processes).sort.key) == (urls, processes)
+
+
 async def test_cursor_stays_on_its_row() -> None:
     """Once moved, the cursor follows its row to wherever the sorting puts it; at the top it stays at the top."""
     snapshot = snapshots.calm()
@@ -305,3 +320,113 @@ async def test_every_binding_leads_somewhere() -> None:
                 bare = name.removeprefix("app.")
                 assert any(hasattr(owner, prefix + bare) for prefix in ("action_", "_action_")) or hasattr(
                     Urls, f"action_{bare}"), binding
+
+
+async def test_reset_asks_first() -> None:
+    """`R` counts from zero after a yes; after a no nothing is forgotten."""
+    before = snapshots.calm()
+    after = snapshots.later(before, growth=1.1)
+    async with running(before) as (app, pilot):
+        await pilot.press("R", "n")
+        await pilot.pause()
+        assert app.view.snapshot == before
+        await pilot.press("R", "y")
+        await pilot.pause()
+        assert app.view.snapshot.totals.requests == 0
+        app.publish(after)
+        await pilot.pause()
+        assert app.view.total.requests == after.totals.requests - before.totals.requests
+        assert app.view.snapshot.totals.requests == app.view.total.requests
+        assert "00:00:01" in text(app)
+
+
+async def test_paths_can_be_grouped() -> None:
+    """`g` shows /item/00001/view and its like as one row, and again each alone."""
+    async with running(snapshots.many(200)) as (app, pilot):
+        requests = app.view.total.requests
+        await pilot.press("g")
+        await pilot.pause()
+        assert set(order(app)) == {"/item/:id/view"}
+        assert app.view.total.requests == requests
+        await pilot.press("g")
+        await pilot.pause()
+        assert len(order(app)) == 200
+
+
+async def test_queries_can_be_hidden() -> None:
+    """`k` takes queries, where they were kept, off the screen."""
+    snapshot = snapshots.calm()
+    snapshot = dataclasses.replace(snapshot, cells=tuple(
+        dataclasses.replace(cell, path=f"{cell.path}?secret={place}") for place, cell in enumerate(snapshot.cells)))
+    async with running(snapshot) as (app, pilot):
+        assert "secret" in text(app)
+        await pilot.press("k")
+        await pilot.pause()
+        assert "secret" not in text(app)
+        assert len(order(app)) == 20
+
+
+async def test_export_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`e` saves what passes the filter as JSON under a new name each time."""
+    monkeypatch.chdir(tmp_path)
+    async with running(snapshots.calm(), keep="method:DELETE") as (_, pilot):
+        await pilot.press("e", "e")
+        await pilot.pause()
+    files = sorted(tmp_path.iterdir())  # noqa: ASYNC240 (the app has ended)
+    assert [file.name for file in files] == ["httptop-20250615T151924Z-2.json", "httptop-20250615T151924Z.json"]
+    for file in files:
+        assert [row["path"] for row in json.loads(file.read_text())["urls"]] == ["/v1/cart/items"]
+
+
+async def test_export_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can be written the screen says so and goes on."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    monkeypatch.setattr(Path, "cwd", lambda: gone)
+    gone.rmdir()
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("e")
+        await pilot.pause()
+        assert [note.title for note in app._notifications] == ["not saved"]
+
+
+async def test_copy_as_curl() -> None:
+    """`c` copies a command that makes the row's request again."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("down", "up", "c")
+        assert app.clipboard == "curl http://api.shop.example/v1/products"
+
+
+@pytest.mark.parametrize(("method", "host", "path", "command"), [
+    ("GET", "a", "/?x=1&y=2", "curl 'http://a/?x=1&y=2'"),
+    ("POST", "a", "/", "curl --request POST http://a/"),
+    ("HEAD", "a", "/", "curl --head http://a/"),
+    ("GET", "a'; rm -rf ~; '", "/\r\nreboot", """curl 'http://a'"'"';%20rm%20-rf%20~;%20'"'"'/%0D%0Areboot'"""),
+    ("GET", "a", "/\x1b[2J\udcff", "curl 'http://a/%1B[2J%FF'"),
+    ("X\nreboot", "a", "/", "curl --request X%0Areboot http://a/"),
+])
+def test_curl_cannot_be_broken_out_of(method: str, host: str, path: str, command: str) -> None:
+    """Whatever the network said is one quoted, printable argument."""
+    assert curl(method, host, path) == command
+    assert command.isprintable()
+
+
+async def test_delay() -> None:
+    """`d` refreshes less often, round the delays and back; counting goes on."""
+    first = snapshots.calm()
+    async with running(first) as (app, pilot):
+        await pilot.press("d")
+        await pilot.pause()
+        assert "every 2s" in text(app)
+        second, third = snapshots.later(first, 1.0), snapshots.later(first, 2.0)
+        app.publish(second)
+        await pilot.pause()
+        assert app.view.snapshot is first
+        assert app.view.latest is second
+        app.publish(third)
+        await pilot.pause()
+        assert app.view.snapshot is third
+        await pilot.press("d", "d", "d")
+        await pilot.pause()
+        assert "every" not in text(app).splitlines()[0]

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Who runs: the process in whose context a tracepoint was called. No header: BCC finds maps in the main text only.
+ *
+ * The TASK_*, SOCK_NET and NET_INODE constants are offsets that httptop/capture/btf.py has found in the running kernel.
+ * Where it tells nothing they are not defined, and the thread's own name and no start time have to do.
+ */
+#include "packet.h"
+
+#define KERNEL_THREAD 0x00200000 /* PF_KTHREAD of linux/sched.h */
+
+#define WANTED(how) ((SOURCES) >> (how) & 1)
+
+/* 0 when it cannot be read. */
+static __always_inline __u64 read_kernel(__u64 address)
+{
+	__u64 value = 0;
+
+	bpf_probe_read_kernel(&value, sizeof(value), (void *)address);
+	return value;
+}
+
+/* pid stays 0 for a kernel thread, which asks or serves for somebody else. */
+static __always_inline void current_owner(struct owner *owner, __u8 how)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+
+	owner->how = how;
+	owner->thread = thread >> 32 != (__u32)thread;
+	bpf_get_current_comm(owner->comm, sizeof(owner->comm));
+#ifdef TASK_LEADER
+	__u64 task = bpf_get_current_task();
+	__u64 leader = read_kernel(task + TASK_LEADER);
+
+	if (read_kernel(task + TASK_FLAGS) & KERNEL_THREAD)
+		return;
+	owner->start_ns = read_kernel(leader + TASK_STARTED);
+	if (owner->thread && !bpf_probe_read_kernel(owner->comm, sizeof(owner->comm), (void *)(leader + TASK_COMM)))
+		owner->thread = 0;
+#endif
+	owner->pid = thread >> 32;
+}
+
+/* Atomic: unlike the socket filter, a tracepoint can be interrupted by another one on its CPU. */
+static __always_inline void count_in_process(__u32 which)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct counters *row = counters.lookup(&cpu);
+
+	if (row)
+		__sync_fetch_and_add(&row->n[which & (COUNTERS - 1)], 1);
+}
+
+#ifdef SOCK_NET
+static __always_inline int is_loopback(const __u8 *address)
+{
+	__u64 low = be64(address + 8);
+
+	return !be64(address) && (low == 1 || low >> 24 == 0xffff7f);
+}
+#endif
+
+/* Every network namespace has these addresses: such a flow of another one is never seen here. */
+static __always_inline int elsewhere(const struct flow_key *flow, __u64 socket)
+{
+#ifdef SOCK_NET
+	if (is_loopback(flow->addr[0]) || is_loopback(flow->addr[1]))
+		return (__u32)read_kernel(read_kernel(socket + SOCK_NET) + NET_INODE) != OWN_NETNS;
+#endif
+	return 0;
+}

@@ -1,0 +1,167 @@
+"""Puts the programs on an interface and takes them off, through netlink. Nothing of anyone else is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from httptop.counters import bpf
+from httptop.counters.pins import About, Hook
+from httptop.errors import HttptopError, MissingFeatureError
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
+
+CLSACT, INGRESS, EGRESS = 0xFFFFFFF1, 0xFFFFFFF2, 0xFFFFFFF3  # linux/pkt_sched.h; as a parent of what is attached
+WAYS = (INGRESS, EGRESS)
+ETH_P_ALL = 3
+
+# linux/if_arp.h: Ethernet and loopback; tun and WireGuard, PPP, raw IP, and the tunnels of IP in IP
+LINK_HEADERS = {1: True, 772: True, 65534: False, 512: False, 519: False, 768: False, 769: False, 776: False}
+
+# linux/if_link.h
+XDP_IF_NOEXIST, XDP_REPLACE = 1, 16
+XDP_MODES = {Hook.XDP_NATIVE: 4, Hook.XDP_GENERIC: 2}
+NOT_THE_DRIVER = (errno.EPERM, errno.EBUSY, errno.EEXIST)  # reasons for which no other mode need be tried
+
+
+class Link(NamedTuple):
+    """What an interface is and has."""
+
+    ifindex: int
+    header: bool  # packets begin with an Ethernet header, else with IP
+    xdp: tuple[int, ...]  # ids of its programs
+    qdisc: str  # the one that holds filters for packets that come in, "" for none
+
+
+@contextlib.contextmanager
+def _netlink() -> Iterator[IPRoute]:
+    """A netlink socket; what the kernel refuses becomes one of our errors."""
+    from pyroute2 import IPRoute, NetlinkError  # noqa: PLC0415 - a third of a second that reading does not need
+
+    try:
+        with IPRoute() as ip:
+            yield ip
+    except NetlinkError as error:
+        if error.code == errno.EPERM:
+            raise MissingFeatureError("the kernel lets us attach nothing here (CAP_NET_ADMIN)",
+                                      "run it with sudo; in a container, on the host") from None
+        raise HttptopError(f"the kernel refuses: {os.strerror(error.code)}", "run: httptop --check") from None
+
+
+def link(interface: str) -> Link:
+    """What there is. MissingFeatureError when its packets are neither Ethernet nor IP."""
+    with _netlink() as ip:
+        index = socket.if_nametoindex(interface)
+        [message] = ip.get_links(index)
+        kind = message["ifi_type"]
+        if kind not in LINK_HEADERS:
+            raise MissingFeatureError(f"{interface} carries neither Ethernet nor bare IP (link type {kind})",
+                                      "count on an interface above or below it")
+        return Link(index, LINK_HEADERS[kind], _xdp_ids(message), _qdisc(ip, index))
+
+
+def _xdp_ids(message: Any) -> tuple[int, ...]:  # noqa: ANN401 - pyroute2 has no types
+    xdp = message.get_attr("IFLA_XDP")
+    names = ("IFLA_XDP_PROG_ID", "IFLA_XDP_DRV_PROG_ID", "IFLA_XDP_SKB_PROG_ID", "IFLA_XDP_HW_PROG_ID")
+    found = [xdp.get_attr(name) for name in names] if xdp else []
+    return tuple(dict.fromkeys(number for number in found if number))
+
+
+def _qdisc(ip: IPRoute, index: int) -> str:
+    return next((q.get_attr("TCA_KIND") for q in ip.get_qdiscs(index=index) if q["parent"] == CLSACT), "")
+
+
+def add_clsact(index: int) -> bool:
+    """Make the place for tc filters; False: it is there already."""
+    from pyroute2 import NetlinkError  # noqa: PLC0415
+
+    with _netlink() as ip:
+        try:
+            ip.tc("add", "clsact", index)
+        except NetlinkError as error:
+            if error.code != errno.EEXIST:
+                raise
+            return False
+        return True
+
+
+def add_filters(index: int, ids: Sequence[int], fds: Sequence[int]) -> None:
+    """A filter for each direction, before those of others where there is room: what they decide ends the walk."""
+    with _netlink() as ip:
+        for parent, number, fd in zip(WAYS, ids, fds, strict=True):
+            taken = {message["info"] >> 16 for message in _filters(ip, index, parent)}
+            priority = next(free for free in range(1, 0xFFFF) if free not in taken)
+            ip.tc("add-filter", "bpf", index, 1, fd=fd, name=_name(number), parent=parent, direct_action=True,
+                  prio=priority, protocol=ETH_P_ALL)
+
+
+def _filters(ip: IPRoute, index: int, parent: int) -> list[Any]:
+    return list(ip.get_filters(index=index, parent=parent))
+
+
+def _name(program: int) -> str:
+    """What a filter of ours is called: the kernel tells the program's id, but pyroute2 does not know that field."""
+    return f"httptop:{program}"
+
+
+def add_xdp(index: int, fd: int) -> Hook:
+    """Natively if the driver can, else generically."""
+    from pyroute2 import NetlinkError  # noqa: PLC0415
+
+    with _netlink() as ip:
+        try:
+            _set_xdp(ip, index, fd, XDP_MODES[Hook.XDP_NATIVE] | XDP_IF_NOEXIST)
+        except NetlinkError as error:
+            if error.code in NOT_THE_DRIVER:
+                raise
+            _set_xdp(ip, index, fd, XDP_MODES[Hook.XDP_GENERIC] | XDP_IF_NOEXIST)
+            return Hook.XDP_GENERIC
+        return Hook.XDP_NATIVE
+
+
+def _set_xdp(ip: IPRoute, index: int, fd: int, flags: int, expected_fd: int | None = None) -> None:
+    attributes = [("IFLA_XDP_FD", fd), ("IFLA_XDP_FLAGS", flags)]
+    if expected_fd is not None:
+        attributes.append(("IFLA_XDP_EXPECTED_FD", expected_fd))
+    ip.link("set", index=index, xdp={"attrs": attributes})
+
+
+def detach(about: About) -> None:
+    """Take off what `about` names, as far as it is there; then the qdisc, if it is ours and nobody else uses it."""
+    with _netlink() as ip:
+        links = [message for message in ip.get_links() if message["index"] == about.ifindex]
+        if not links:
+            return
+        if about.hook is Hook.TC:
+            _remove_filters(ip, about)
+        elif about.programs[0] in _xdp_ids(links[0]):
+            _remove_xdp(ip, about)
+
+
+def _remove_filters(ip: IPRoute, about: About) -> None:
+    index = about.ifindex
+    for parent, number in zip(WAYS, about.programs, strict=True):
+        for message in _filters(ip, index, parent):
+            options = message.get_attr("TCA_OPTIONS")
+            if options and options.get_attr("TCA_BPF_NAME") == _name(number):
+                ip.tc("del-filter", "bpf", index, message["handle"], parent=parent, info=message["info"])
+    if about.made_clsact and _qdisc(ip, index) == "clsact" and not any(_filters(ip, index, way) for way in WAYS):
+        ip.tc("del", "clsact", index)
+
+
+def _remove_xdp(ip: IPRoute, about: About) -> None:
+    """Both modes are tried: a start that was killed may not have got to say which it was. Never another program."""
+    from pyroute2 import NetlinkError  # noqa: PLC0415
+
+    fd = bpf.program_fd(about.programs[0])
+    try:
+        for mode in XDP_MODES.values():
+            with contextlib.suppress(NetlinkError):
+                _set_xdp(ip, about.ifindex, -1, mode | XDP_REPLACE, fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,69 @@
+"""bpf(2) through ctypes: pins and maps, without bcc, so that anybody can read what was left in the kernel."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+from pathlib import Path
+
+_SYS_BPF = {"x86_64": 321, "i686": 357, "ppc64le": 361, "s390x": 351, "armv7l": 386}.get(platform.machine(), 280)
+_MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _OBJ_PIN, _OBJ_GET, _PROG_GET_FD_BY_ID, _MAP_GET_FD_BY_ID = 1, 2, 6, 7, 13, 14
+_POSSIBLE_CPUS = Path("/sys/devices/system/cpu/possible")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _bpf(command: int, attributes: bytes) -> int:
+    """The result of the call; OSError when it fails."""
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    result: int = _libc.syscall(_SYS_BPF, command, buffer, len(attributes))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def pin(fd: int, path: Path) -> None:
+    """Keep a map alive under `path` in a BPF file system."""
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    _bpf(_OBJ_PIN, struct.pack("=QII", ctypes.addressof(name), fd, 0))
+
+
+def opened(path: Path) -> int:
+    """A new fd of what is pinned under `path`."""
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    return _bpf(_OBJ_GET, struct.pack("=QII", ctypes.addressof(name), 0, 0))
+
+
+def lookup(fd: int, key: int, size: int) -> bytes:
+    """The value, `size` bytes, of `key` in an array; of a per-CPU array the values of all possible CPUs."""
+    value = ctypes.create_string_buffer(size)
+    _element(_MAP_LOOKUP_ELEM, fd, key, value)
+    return value.raw
+
+
+def update(fd: int, key: int, value: bytes) -> None:
+    """Set the value of `key` in an array."""
+    _element(_MAP_UPDATE_ELEM, fd, key, ctypes.create_string_buffer(value, len(value)))
+
+
+def _element(command: int, fd: int, key: int, value: ctypes.Array[ctypes.c_char]) -> None:
+    where = ctypes.c_uint32(key)
+    _bpf(command, struct.pack("=I4xQQQ", fd, ctypes.addressof(where), ctypes.addressof(value), 0))
+
+
+def program_fd(number: int) -> int:
+    """A new fd of the program with this id; FileNotFoundError when it is gone. An id is used once between two boots."""
+    return _bpf(_PROG_GET_FD_BY_ID, struct.pack("=III", number, 0, 0))
+
+
+def map_fd(number: int) -> int:
+    """A new fd of the map with this id."""
+    return _bpf(_MAP_GET_FD_BY_ID, struct.pack("=III", number, 0, 0))
+
+
+def possible_cpus() -> int:
+    """How many values a per-CPU map has for one key."""
+    ranges = [part.split("-") for part in _POSSIBLE_CPUS.read_text(encoding="ascii").strip().split(",")]
+    return sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges)

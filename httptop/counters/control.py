@@ -1,0 +1,135 @@
+"""Start and stop. Killed at any point, a start leaves a whole thing, or something that the next start or stop clears.
+
+First what will be there is pinned, then it is attached, and last of all the counts are pinned: before that nobody
+sees it. The way back is the same in reverse.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+
+from httptop.capture import interfaces, preflight
+from httptop.counters import attach, bpf, pins
+from httptop.counters.attach import Link
+from httptop.counters.load import Loaded, loaded
+from httptop.counters.pins import About, Hook, Pinned
+from httptop.errors import HttptopError, MissingFeatureError, UsageError
+
+AUTO, TC, XDP = "auto", "tc", "xdp"
+
+
+def hook_name(hook: Hook) -> str:
+    """What was asked for to get it."""
+    return TC if hook is Hook.TC else XDP
+
+
+def sentence(hook: Hook) -> str:
+    """What it got, and what that sees."""
+    return {Hook.TC: "tc, ingress and egress", Hook.XDP_NATIVE: "native XDP, ingress only",
+            Hook.XDP_GENERIC: "generic XDP, ingress only: the driver takes no native program"}[hook]
+
+
+def start(interface: str, hook: str = AUTO) -> str:
+    """Leave counters on an interface; what was done. HttptopError when something else is in the way."""
+    _require_root()
+    if interface == interfaces.ANY:
+        raise UsageError("counters are started on one interface", "name it: httptop counters start -i eth0")
+    interfaces.require((interface,))
+    pins.mount()
+    with pins.locked():
+        pinned = Pinned(interface)
+        about = _own(pinned)
+        if about is not None and pinned.whole and about.running:
+            return _already(interface, about, hook)
+        _clear(pinned, about)
+        link = attach.link(interface)
+        wanted = _choose(interface, link, hook)
+        with loaded(xdp=wanted == XDP, link_header=link.header) as new:
+            return f"counting on {interface} ({sentence(_begin(pinned, link, wanted, new).hook)})"
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise MissingFeatureError("what counts in the kernel is root's to start and stop", "run it with sudo")
+    preflight.require_privileges()
+
+
+def _own(pinned: Pinned) -> About | None:
+    """What was started; HttptopError when that is counting in another network namespace."""
+    about = pinned.about()
+    if about is not None and about.network_namespace != pins.own_namespace() and about.running_somewhere:
+        name = pinned.interface
+        raise HttptopError(f"counters run on an interface {name} of another network namespace",
+                           f"stop them there: nsenter --net=... httptop counters stop -i {name}")
+    return about
+
+
+def _already(interface: str, about: About, hook: str) -> str:
+    if hook not in (AUTO, hook_name(about.hook)):
+        raise HttptopError(f"counters run on {interface} already, with {hook_name(about.hook)} and not {hook}",
+                           f"stop them first: httptop counters stop -i {interface}")
+    return f"counters run on {interface} already ({sentence(about.hook)})"
+
+
+def _choose(interface: str, link: Link, hook: str) -> str:
+    """Tc unless its place is taken: it sees both directions. HttptopError when what is asked for cannot be."""
+    if hook == AUTO:
+        hook = XDP if link.qdisc == "ingress" and link.header and not link.xdp else TC
+    if hook == XDP and not link.header:
+        raise HttptopError(f"{interface} carries bare IP, and XDP wants Ethernet", "use --hook tc")
+    if hook == XDP and link.xdp:
+        raise HttptopError(f"{interface} has an XDP program already (id {link.xdp[0]})",
+                           "use --hook tc: an interface takes one XDP program")
+    if hook == TC and link.qdisc == "ingress":
+        raise HttptopError(f"{interface} has an ingress qdisc, which takes the place of clsact",
+                           "use --hook xdp, or put clsact there, which holds the same filters")
+    return hook
+
+
+def _begin(pinned: Pinned, link: Link, hook: str, new: Loaded) -> About:
+    ingress, egress = (*new.ids, 0)[:2]
+    about = About(Hook.TC if hook == TC else Hook.XDP_NATIVE, link.ifindex, hook == TC and not link.qdisc,
+                  (ingress, egress), pins.own_namespace(), time.time_ns())
+    try:
+        bpf.update(new.maps["about"], 0, about.pack())
+        pinned.begin(new.maps["about"])
+        about = _attach(about, new)
+        bpf.update(new.maps["about"], 0, about.pack())
+        pinned.complete(new.maps["counts"])
+    except BaseException:
+        _clear(pinned, about)
+        raise
+    return about
+
+
+def _attach(about: About, new: Loaded) -> About:
+    """What came of it."""
+    if about.hook is not Hook.TC:
+        return about._replace(hook=attach.add_xdp(about.ifindex, new.programs[0]))
+    if about.made_clsact and not attach.add_clsact(about.ifindex):
+        about = about._replace(made_clsact=False)  # somebody was quicker
+    attach.add_filters(about.ifindex, new.ids, new.programs)
+    return about
+
+
+def stop(names: Sequence[str] = ()) -> Iterator[str]:
+    """Detach and unpin those of `names`, or all; what was done, one by one."""
+    _require_root()
+    with pins.locked():
+        present = pins.interfaces()
+        for name in names or present:
+            if name not in present:
+                yield f"no counters run on {name}"
+                continue
+            pinned = Pinned(name)
+            _clear(pinned, _own(pinned))
+            yield f"no more counters on {name}"
+
+
+def _clear(pinned: Pinned, about: About | None) -> None:
+    pinned.hide()
+    if about is not None and about.network_namespace == pins.own_namespace():
+        attach.detach(about)
+    pinned.remove()

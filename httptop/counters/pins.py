@@ -1,0 +1,192 @@
+"""What is pinned for an interface, and where: the layout that others read too.
+
+/sys/fs/bpf/httptop/IFACE/counts: a per-CPU array; key 0 is ingress, 1 egress; a value is 17 counters of 64 bits.
+/sys/fs/bpf/httptop/IFACE/about: an array of one; what runs, see About.
+A BPF file system takes no dots in names: eth0.100 is pinned as eth0:100, which is no interface name.
+
+Programs are not pinned. The interface holds them, so that a program that exists is one that counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import enum
+import fcntl
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from httptop.counters import bpf
+from httptop.errors import HttptopError, MissingFeatureError
+from httptop.records import Counter
+
+BPFFS = Path("/sys/fs/bpf")
+ROOT = BPFFS / "httptop"
+VERSION = 1
+
+MESSAGES = Counter.NO_CLASS + 1  # counters of messages, in the order of Counter; then packets
+COUNTS = struct.Struct(f"={MESSAGES + 1}Q")
+ABOUT = struct.Struct("=6IQQ")
+WAYS = ("ingress", "egress")  # by key
+
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+
+Counts = tuple[int, ...]  # one direction, summed over CPUs: MESSAGES by Counter, then packets
+
+
+class Hook(enum.IntEnum):
+    """Where the program sits (`enum hook`)."""
+
+    TC = 1
+    XDP_NATIVE = 2
+    XDP_GENERIC = 3
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The directions that it sees."""
+        return WAYS if self is Hook.TC else WAYS[:1]
+
+
+class About(NamedTuple):
+    """What was started (`struct about`). `programs`: ids by direction, 0 for none; `started_ns`: since the epoch."""
+
+    hook: Hook
+    ifindex: int
+    made_clsact: bool
+    programs: tuple[int, int]
+    network_namespace: int
+    started_ns: int
+
+    def pack(self) -> bytes:
+        """As it stands in the map."""
+        return ABOUT.pack(VERSION, self.hook, self.ifindex, self.made_clsact, *self.programs, self.network_namespace,
+                          self.started_ns)
+
+    @property
+    def running(self) -> bool:
+        """Whether all of its programs still exist. One that nobody holds any more is gone, and with it its id."""
+        return all(_exists(number) for number in self.programs if number)
+
+    @property
+    def running_somewhere(self) -> bool:
+        """Whether any of them does."""
+        return any(_exists(number) for number in self.programs if number)
+
+
+def unpack(raw: bytes) -> About:
+    """The inverse of About.pack; HttptopError when another version of httptop wrote it."""
+    version, hook, ifindex, made, ingress, egress, namespace, started = ABOUT.unpack(raw)
+    if version != VERSION:
+        raise HttptopError(f"the counters that run were started by another version of httptop (layout {version})",
+                           "stop and start them with one and the same version")
+    return About(Hook(hook), ifindex, bool(made), (ingress, egress), namespace, started)
+
+
+def _exists(program: int) -> bool:
+    try:
+        os.close(bpf.program_fd(program))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def own_namespace() -> int:
+    """The number of this network namespace."""
+    return os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116 - follows the link to no path
+
+
+def directory(interface: str) -> Path:
+    """Where the maps of `interface` are pinned."""
+    return ROOT / interface.replace(".", ":")
+
+
+def interfaces() -> tuple[str, ...]:
+    """Those for which something is pinned. MissingFeatureError when this user may not look."""
+    try:
+        return tuple(sorted(entry.name.replace(":", ".") for entry in ROOT.iterdir()))
+    except FileNotFoundError:
+        return ()
+    except PermissionError:
+        raise MissingFeatureError(f"only root may look into {BPFFS}", "run it with sudo") from None
+
+
+def mount() -> None:
+    """See to it that there is a BPF file system, as systemd would mount it."""
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    if any(line.split()[1:3] == [str(BPFFS), "bpf"] for line in mounts):
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+    if libc.mount(b"bpf", os.fsencode(BPFFS), b"bpf", ctypes.c_ulong(flags), b"mode=0700"):
+        raise MissingFeatureError(f"cannot mount a BPF file system: {os.strerror(ctypes.get_errno())}",
+                                  f"mount it yourself: mount -t bpf bpf {BPFFS}")
+
+
+@contextlib.contextmanager
+def locked() -> Iterator[None]:
+    """One start or stop at a time. The kernel lets go of the lock when its holder dies."""
+    fd = os.open(BPFFS, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+class Pinned:
+    """The maps of one interface. They are whole as soon as the counts are pinned, which is the last step of a start."""
+
+    def __init__(self, interface: str) -> None:
+        self.interface = interface
+        self._directory = directory(interface)
+
+    @property
+    def whole(self) -> bool:
+        """Whether a start got to its end."""
+        return (self._directory / "counts").exists()
+
+    def about(self) -> About | None:
+        """What was started; None: nothing yet."""
+        try:
+            fd = bpf.opened(self._directory / "about")
+        except FileNotFoundError:
+            return None
+        try:
+            return unpack(bpf.lookup(fd, 0, ABOUT.size))
+        finally:
+            os.close(fd)
+
+    def counts(self) -> Mapping[str, Counts]:
+        """All directions, summed over CPUs."""
+        fd = bpf.opened(self._directory / "counts")
+        try:
+            return {way: _sum(bpf.lookup(fd, key, COUNTS.size * bpf.possible_cpus())) for key, way in enumerate(WAYS)}
+        finally:
+            os.close(fd)
+
+    def begin(self, about_fd: int) -> None:
+        """Pin what tells of the start that follows."""
+        self._directory.mkdir(parents=True)
+        bpf.pin(about_fd, self._directory / "about")
+
+    def complete(self, counts_fd: int) -> None:
+        """All is in place: let others see it."""
+        bpf.pin(counts_fd, self._directory / "counts")
+
+    def hide(self) -> None:
+        """The first step of the way back."""
+        (self._directory / "counts").unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """The last one."""
+        (self._directory / "about").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody else has pinned something there
+            self._directory.rmdir()
+            ROOT.rmdir()
+
+
+def _sum(raw: bytes) -> Counts:
+    return tuple(map(sum, zip(*COUNTS.iter_unpack(raw), strict=True)))

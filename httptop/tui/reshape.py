@@ -1,0 +1,96 @@
+"""Snapshots seen otherwise: since a reset, with paths that are grouped or without queries. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+
+from httptop import stats
+from httptop.snapshot import Cell, Counts, LossRow, Snapshot, Totals
+
+_PLACEHOLDERS = (
+    (re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"), ":uuid"),
+    (re.compile(r"[0-9]+"), ":id"),
+    (re.compile(r"(?=.*[0-9])[0-9a-fA-F]{16,}"), ":hash"),
+)
+
+CellKey = tuple[object, ...]
+
+
+@lru_cache(maxsize=16_384)
+def grouped(path: str) -> str:
+    """/users/123/orders/4 -> /users/:id/orders/:id; so are UUIDs and hashes. A query is kept."""
+    path, mark, query = path.partition("?")
+    return "/".join(map(_placeholder, path.split("/"))) + mark + query
+
+
+def _placeholder(segment: str) -> str:
+    return next((name for pattern, name in _PLACEHOLDERS if pattern.fullmatch(segment)), segment)
+
+
+def without_query(path: str) -> str:
+    """/search?q=x -> /search."""
+    return path.partition("?")[0]
+
+
+def with_paths(snapshot: Snapshot, of: Callable[[str], str]) -> Snapshot:
+    """Every path through `of`; what becomes the same URL is one row."""
+    return replace(
+        snapshot, cells=tuple(replace(cell, path=of(cell.path)) for cell in snapshot.cells),
+        in_flight=tuple(replace(row, path=of(row.path)) for row in snapshot.in_flight),
+        exchanges=tuple(replace(row, path=of(row.path)) for row in snapshot.exchanges))
+
+
+def since(snapshot: Snapshot, before: Snapshot) -> Snapshot:
+    """What was counted after `before`. Rates, history and what is in flight are of now anyway."""
+    known = {_key(cell): cell for cell in before.cells}
+    cells = (_less(cell, known.get(_key(cell))) for cell in snapshot.cells)
+    totals = _totals(snapshot.totals, before.totals)
+    delivered = _delivered(snapshot) - _delivered(before)
+    lost = {row.reason: row.events for row in before.losses}
+    accepted = {row.process: row.accepts for row in before.accepts}
+    how = {(row.process, row.role, row.how): row.exchanges for row in before.attribution}
+    return replace(
+        snapshot, start_ns=before.end_ns, totals=totals,
+        completeness=min(delivered / totals.requests, 1.0) if totals.requests else 1.0,
+        cells=tuple(cell for cell in cells if cell.requests or cell.responses or cell.recent),
+        accepts=tuple(replace(row, accepts=row.accepts - accepted.get(row.process, 0)) for row in snapshot.accepts),
+        attribution=tuple(replace(row, exchanges=row.exchanges - how.get((row.process, row.role, row.how), 0))
+                          for row in snapshot.attribution),
+        exchanges=tuple(row for row in snapshot.exchanges if row.ts_ns > before.end_ns),
+        losses=tuple(LossRow(row.reason, row.events - lost.get(row.reason, 0), row.remedy) for row in snapshot.losses),
+        skipped=_counts(snapshot.skipped, before.skipped, zeros=True))
+
+
+def _key(cell: Cell) -> CellKey:
+    return cell.method, cell.host, cell.path, cell.status, cell.server, cell.client
+
+
+def _less(cell: Cell, before: Cell | None) -> Cell:
+    if before is None:
+        return cell
+    counts = dict(before.latency)
+    latency = tuple((index, count - counts.get(index, 0)) for index, count in cell.latency
+                    if count > counts.get(index, 0))
+    # The exact maximum may be of before: the slowest bucket that is left is right within its step.
+    slowest = min(cell.latency_max_ns, stats.bucket_ns(latency[-1][0] + 1)) if latency else 0
+    return replace(cell, requests=max(cell.requests - before.requests, 0),
+                   responses=max(cell.responses - before.responses, 0), latency=latency, latency_max_ns=slowest,
+                   response_bytes=max(cell.response_bytes - before.response_bytes, 0))
+
+
+def _totals(now: Totals, before: Totals) -> Totals:
+    return Totals(now.requests - before.requests, now.responses - before.responses,
+                  _counts(now.by_method, before.by_method), _counts(now.by_status, before.by_status))
+
+
+def _counts(now: Counts, before: Counts, *, zeros: bool = False) -> Counts:
+    known = dict(before)
+    left = ((name, count - known.get(name, 0)) for name, count in now)
+    return tuple((name, count) for name, count in left if count or zeros)
+
+
+def _delivered(snapshot: Snapshot) -> int:
+    return round(snapshot.completeness * snapshot.totals.requests)

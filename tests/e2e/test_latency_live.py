@@ -1,0 +1,325 @@
+"""Latency, length and fate of each exchange: against servers whose times are known, and against nginx's and wrk's word.
+
+Latency is from the last byte of the request's head to the first byte of the response, both as the interface saw them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import nginx, tcp
+from tests.support.dialogs import chunks, end_text, get
+from tests.support.logged import Told, log
+from tests.support.net import Site
+from tests.support.poll import until
+from tests.support.program import Snapshot, httptop
+
+TOLERANCE_MS = 2.0
+
+
+class Sleeper:
+    """An HTTP server on a thread: `/5/...` is answered after 5 ms; it notes how long that really took, by target."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self.slept_ms: dict[str, float] = {}
+
+    def serve(self) -> None:
+        """One connection after the other, until the listener closes."""
+        with contextlib.suppress(OSError):
+            while True:
+                end, _ = self._listener.accept()
+                with end:
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self._converse(end.makefile("rb"), end)
+
+    def _converse(self, reader: Iterator[bytes], end: socket.socket) -> None:
+        for line in reader:
+            target, length = line.split()[1].decode(), 0
+            for field in reader:
+                if field == b"\r\n":
+                    break
+                if field.startswith(b"Content-Length:"):
+                    length = int(field.split()[1])
+            began = time.monotonic()
+            reader.read(length)  # type: ignore[attr-defined]
+            time.sleep(int(target.split("/")[1]) / 1000)
+            self.slept_ms[target] = (time.monotonic() - began) * 1000
+            self._answer(end, target)
+
+    @staticmethod
+    def _answer(end: socket.socket, target: str) -> None:
+        """As the target says; the rest of the body comes later."""
+        if target.endswith("/hint"):
+            end.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            time.sleep(0.02)
+        if target.endswith("/chunked"):
+            parts = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks(b"first"), b""
+        else:
+            parts = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nfirst", b"later!"
+        tcp.send_segments(end, parts[0])
+        time.sleep(0.01)
+        end.sendall(parts[1])
+
+
+@contextlib.contextmanager
+def sleeper(wire: Site) -> Iterator[tuple[Sleeper, Callable[[], socket.socket]]]:
+    """The server, and what connects to it."""
+    with wire.server.socket() as listener, contextlib.ExitStack() as undo:
+        listener.bind((wire.server4, 0))
+        listener.listen()
+        server = Sleeper(listener)
+        thread = threading.Thread(target=server.serve, daemon=True)
+        thread.start()
+
+        def connect() -> socket.socket:
+            end = undo.enter_context(wire.client.socket())
+            end.settimeout(10)
+            end.connect(listener.getsockname())
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return end
+
+        yield server, connect
+        undo.close()
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+
+def ask(end: socket.socket, *parts: bytes, pause_s: float = 0, answers: int = 1) -> None:
+    """Send the parts with pauses between them, and read so many answers."""
+    for number, part in enumerate(parts):
+        time.sleep(pause_s if number else 0)
+        tcp.send_segments(end, part)
+    data = b""
+    while data.count(b"firstlater!") + data.count(b"0\r\n\r\n") < answers:
+        data += end.recv(65536)
+
+
+PLAN = {"5": 9, "20": 7, "80": 5}
+
+
+@pytest.fixture(scope="module")
+def timed(wire: Site) -> Iterator[tuple[dict[str, float], dict[str, Told]]]:
+    """What the server slept, and what httptop told, by target."""
+    with sleeper(wire) as (server, connect), log(wire.server, "veth0") as run:
+        end = connect()
+        for sleep, times in PLAN.items():
+            for n in range(times):
+                ask(end, get(f"/{sleep}/plain/{n}"))
+        for n in range(5):
+            ask(end, get(f"/20/body/{n}", "POST", b"Content-Length: 30"), b"b" * 10, b"b" * 10, b"b" * 10, pause_s=0.02)
+            ask(end, *(get(f"/20/head/{n}")[at : at + 20] for at in (0, 20, 40)), pause_s=0.02)
+            ask(end, *[b"".join(get(f"/10/pipelined/{n}/{place}") for place in range(3))], answers=3)
+        ask(end, get("/5/chunked"))
+        ask(end, get("/5/hint"))
+    yield server.slept_ms, {told["target"]: told for told in run.exchanges}
+
+
+def latencies(told: dict[str, Told], kind: str) -> dict[str, float]:
+    """Latency by target, of one kind."""
+    return {target: one["latency_ms"] for target, one in told.items() if kind in target}
+
+
+@pytest.mark.parametrize("sleep", PLAN)
+def test_known_times(timed: tuple[dict[str, float], dict[str, Told]], sleep: str) -> None:
+    """A server that sleeps a known time: within 2 ms at the median, and never less."""
+    slept, told = timed
+    found = latencies(told, f"/{sleep}/plain/")
+    assert len(found) == PLAN[sleep]
+    assert all(latency >= int(sleep) for latency in found.values())
+    assert statistics.median(latency - slept[target] for target, latency in found.items()) < TOLERANCE_MS
+    assert statistics.median(found.values()) == pytest.approx(int(sleep), abs=TOLERANCE_MS)
+
+
+def test_slow_upload(timed: tuple[dict[str, float], dict[str, Told]]) -> None:
+    """While a body is uploaded time runs: the head was complete before."""
+    slept, told = timed
+    found = latencies(told, "/body/")
+    assert len(found) == 5
+    assert all(latency >= 60 for latency in found.values())
+    assert abs(statistics.median(latency - slept[target] for target, latency in found.items())) < TOLERANCE_MS
+
+
+def test_slow_head(timed: tuple[dict[str, float], dict[str, Told]]) -> None:
+    """While a head is sent time does not run."""
+    slept, told = timed
+    found = latencies(told, "/head/")
+    assert len(found) == 5
+    assert statistics.median(found.values()) == pytest.approx(20, abs=TOLERANCE_MS)
+
+
+def test_pipelined(timed: tuple[dict[str, float], dict[str, Told]]) -> None:
+    """Requests in one segment wait for the answers to those before them, bodies included."""
+    slept, told = timed
+    for place in range(3):
+        # before its own sleep: those before it, each with 10 ms for the rest of its body
+        found = [one["latency_ms"] - sum(slept[f"/10/pipelined/{n}/{p}"] + 10 for p in range(place + 1)) + 10
+                 for n in range(5) for one in [told[f"/10/pipelined/{n}/{place}"]]]
+        assert abs(statistics.median(found)) < (place + 1) * TOLERANCE_MS
+
+
+def test_lengths_and_interim_answers(timed: tuple[dict[str, float], dict[str, Told]]) -> None:
+    """Response bytes are those of the final response, also when they came late; an early hint is no response."""
+    _, told = timed
+    assert {one["response_bytes"] for target, one in told.items() if "chunked" not in target} == {
+        len(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nfirstlater!")}
+    assert told["/5/chunked"]["response_bytes"] == len(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks(b"first"))
+    assert told["/5/hint"]["latency_ms"] >= 25
+
+
+def test_unanswered(wire: Site) -> None:
+    """A request without an answer is in flight, with its age; when its flow ends it is told with null status, and counted.
+    """
+    with httptop("-i", "veth0", "-b", "--json", "-d", "0.2", where=wire.server) as top:
+        top.wait_attached()
+        with log(wire.server, "veth0") as run:
+            with tcp.conversation(wire.server, wire.client, wire.server4) as (client, server):
+                ends = end_text(*client.getsockname()[:2]), end_text(*server.getsockname()[:2])
+                tcp.send_segments(client, get("/waits"))
+                waiting = top.wait_snapshot(lambda s: any(row["age_ms"] > 300 for row in s["in_flight"]), "its age")
+                assert [(row["method"], row["host"], row["path"]) for row in waiting["in_flight"]] == [
+                    ("GET", "a.example", "/waits")]
+                assert waiting["totals"]["requests"] == 1
+                assert waiting["skipped"]["unanswered"] == 0
+                tcp.receive(server, len(get("/waits")))
+            ended = top.wait_snapshot(lambda s: s["skipped"]["unanswered"], "the end of its flow")
+            assert ended["in_flight"] == []
+            assert ended["totals"]["requests"] == sum(row["requests"] for row in ended["urls"]) == 1
+            with tcp.conversation(wire.server, wire.client, wire.server4) as (client, _):
+                tcp.send_segments(client, get("/open"))
+                until(lambda: top.snapshots()[-1]["totals"]["requests"] == 2, "the second request")
+                open_end = end_text(*client.getsockname()[:2])
+                run_before_close = list(run.exchanges)
+    assert run_before_close == []
+    assert run.rows_of(ends) == [("GET", "/waits", None, None)]
+    assert [told["latency_ms"] for told in run.exchanges] == [None, None]
+    assert run.exchanges[1]["client"] == open_end
+
+
+# -- nginx ------------------------------------------------------------------------------------------------------------
+
+SLOW = """
+    location ~ ^/slow/ {{ proxy_pass http://unix:{folder}/slow.sock; proxy_http_version 1.1; }}
+"""
+
+
+@contextlib.contextmanager
+def slow_backend(folder: Path) -> Iterator[None]:
+    """Behind nginx, over a Unix socket, which no one watches: `/slow/5` takes 5 ms and is chunked."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "slow.sock"))
+        listener.listen()
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    end, _ = listener.accept()
+                    with end:
+                        head = end.recv(65536)
+                        time.sleep(int(head.split()[1].split(b"/")[2]) / 1000)
+                        end.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+                                    + chunks(b"a" * 100, b"b" * 3000))
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+
+def curl(wire: Site, *words: str) -> None:
+    """One curl, whose answers are thrown away."""
+    subprocess.run(wire.client.command("curl", "-sS", *words), check=True, stdout=subprocess.DEVNULL, timeout=30)
+
+
+def browse(wire: Site, base: str) -> None:
+    """Every framing of an answer, kept alive and closed."""
+    slow = [base + f"/slow/{ms}" for ms in (5, 20, 80) for _ in range(7)]
+    curl(wire, *slow)
+    curl(wire, *(base + path for path in ("/ok", "/files/1m", "/moved", "/missing?x=1", "/files/64k", "/empty")))
+    curl(wire, "-I", base + "/files/1m", base + "/ok", base + "/slow/5")
+    curl(wire, "--http1.0", base + "/slow/5")  # ends with the connection
+    curl(wire, "-H", "Connection: close", base + "/files/64k")
+    curl(wire, "-z", "2040-01-01", base + "/files/64k")  # 304
+    curl(wire, "-r", "100-199", base + "/files/64k")  # 206
+    curl(wire, "-d", "x" * 100_000, base + "/created", base + "/broken")
+
+
+def test_same_as_the_access_log(wire: Site, tmp_path: Path) -> None:
+    """Exchange by exchange: nginx's method, target, status and $bytes_sent, and its $request_time within 2 ms."""
+    with slow_backend(tmp_path), nginx.nginx(tmp_path, wire.server, port=8084,
+                                             locations=SLOW.format(folder=tmp_path)) as web:
+        with httptop("-i", "veth0", "-b", "--json", "-d", "0.2", where=wire.server) as top:
+            top.wait_attached()
+            with log(wire.server, "veth0") as run:
+                browse(wire, web.url(wire.server4))
+                snapshot = top.wait_requests(len(web.log()))
+        lines = web.log()
+    told, logged = by_connection(run.exchanges, "client"), by_connection(lines, "end")
+    assert told.keys() == logged.keys()
+    pairs = [pair for end in told for pair in zip(told[end], logged[end], strict=True)]
+    for one, line in pairs:
+        assert (one["method"], one["target"], one["status"], one["response_bytes"]) == (
+            line.method, line.target, line.status, line.sent)
+    assert snapshot["totals"]["requests"] == snapshot["totals"]["responses"] == len(lines)
+    assert abs(statistics.median(one["latency_ms"] - line.seconds * 1000 for one, line in pairs
+                                 if line.target.startswith("/slow/"))) < TOLERANCE_MS
+    for ms in (5, 20, 80):
+        check_row(snapshot, [line for line in lines if line.target == f"/slow/{ms}" and line.method == "GET"])
+
+
+def by_connection(things: list[Any], what: str) -> dict[str, list[Any]]:
+    """By the client's end."""
+    found = defaultdict(list)
+    for thing in things:
+        found[thing["client"] if what == "client" else end_text(thing.client, thing.port)].append(thing)
+    return found
+
+
+def check_row(snapshot: Snapshot, lines: list[nginx.Access]) -> None:
+    """The URL's row has the bytes and the percentiles of these lines; nginx's clock has milliseconds."""
+    (row,) = [row for row in snapshot["urls"] if (row["method"], row["path"]) == ("GET", lines[0].target)]
+    assert row["requests"] == len(lines)
+    assert row["response_bytes"] == sum(line.sent for line in lines)
+    seconds = sorted(line.seconds for line in lines)
+    assert row["latency_ms"]["p50"] == pytest.approx(statistics.median_low(seconds) * 1000, abs=TOLERANCE_MS, rel=0.02)
+    assert row["latency_ms"]["max"] == pytest.approx(seconds[-1] * 1000, abs=TOLERANCE_MS, rel=0.02)
+
+
+WRK_UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
+if shutil.which("wrk"):  # not every distribution has it
+
+    def test_same_as_wrk(wire: Site, web: nginx.Nginx) -> None:
+        """At full speed: the requests that wrk and nginx counted, and the latency that wrk measured at the median."""
+        before, connections = len(web.log()), 4
+        with httptop("-i", "veth0", "-b", "--json", "-d", "0.2", where=wire.server) as top:
+            top.wait_attached()
+            words = wire.client.command("wrk", "-t1", f"-c{connections}", "-d1s", "--latency",
+                                        web.url(wire.server4) + "/ok")
+            out = subprocess.run(words, check=True, capture_output=True, text=True, timeout=30).stdout
+            logged = len(web.log(before))
+            totals = top.wait_requests(logged)["totals"]
+            (row,) = top.snapshots()[-1]["urls"]
+        counted = re.search(r"(\d+) requests in", out)
+        median = re.search(r"50%\s+([\d.]+)(us|ms|s)", out)
+        assert counted, out
+        assert median, out
+        assert int(counted[1]) <= logged <= totals["requests"] <= logged + connections
+        assert row["latency_ms"]["p50"] == pytest.approx(float(median[1]) * WRK_UNITS_MS[median[2]], abs=TOLERANCE_MS)

@@ -1,0 +1,320 @@
+"""Counters from start to stop: what is said, who can read them, what is in the way, and that no trace is left."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import tcp
+from tests.support.counters import Host, host, ours, set_xdp, someone_elses_xdp
+from tests.support.net import Namespace, Site, ip
+from tests.support.poll import until
+from tests.support.program import HTTPTOP
+from tests.support.scenes import GET, OK
+from tests.support.terminal import terminal
+
+HOOKS = ("tc", "xdp")
+ONE_GET = (1, *(0,) * 15)
+NAME = "veth0"
+
+# Kills itself at the N-th call of a function of ours, counted from where the first thing is left in the kernel.
+SUICIDE = """
+import os, signal, sys
+calls = 0
+def count(frame, event, argument):
+    global calls
+    path, name = frame.f_code.co_filename, frame.f_code.co_name
+    if event == "call" and "/counters/" in path and (calls or name == "_begin"):
+        calls += 1
+        if calls == int(sys.argv[1]):
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.setprofile(count)
+from httptop.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+AS_NOBODY = """
+import os, sys
+from httptop.cli import main
+from httptop.counters import cli, control
+os.setgroups([])
+os.setresuid(65534, 65534, 65534)
+sys.exit(main(sys.argv[1:]))
+"""
+LEAN = """
+import sys
+from httptop.cli import main
+assert main(["counters", "show"]) == 0
+assert not {"bcc", "pyroute2", "httptop.counters.load"} & set(sys.modules)
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(here: Host) -> Iterator[None]:
+    """Whatever a test starts, it stops; afterwards neither tc nor ip nor the list of BPF objects knows of us."""
+    before = ours()
+    yield
+    assert here.pinned() == []
+    assert "httptop" not in here.attached(NAME)
+    assert "clsact" not in here.attached(NAME)
+    until(lambda: ours() <= before, "the kernel to free programs and maps")
+
+
+def one_get(wire: Site) -> None:
+    """One exchange, the server answering."""
+    with tcp.conversation(wire.server, wire.client, wire.server4) as (client, server):
+        tcp.send_segments(client, GET)
+        tcp.receive(server, len(GET))
+        tcp.send_segments(server, OK)
+        tcp.receive(client, len(OK))
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_start_twice(here: Host, hook: str) -> None:
+    """The second start says that it runs already, auto too; another hook is an error; the counts go on."""
+    other = HOOKS[1 - HOOKS.index(hook)]
+    with here.counting(NAME, hook):
+        since = here.shown(NAME)["since"]
+        assert f"run on {NAME} already" in here.counters("start", "-i", NAME, "--hook", hook)
+        assert f"run on {NAME} already" in here.counters("start", "-i", NAME)
+        code, complaint = here.refused("start", "-i", NAME, "--hook", other)
+        assert code == 1
+        assert f"with {hook} and not {other}" in complaint
+        assert here.shown(NAME)["since"] == since
+
+
+def test_bpffs_is_mounted(wire: Site) -> None:
+    """Where there is no BPF file system, start mounts it; a second start finds it."""
+    with host(wire.server) as bare:
+        assert " /sys/fs/bpf bpf " not in bare.run("cat", "/proc/mounts")
+        for _ in range(2):
+            with bare.counting(NAME, "tc"):
+                assert bare.run("cat", "/proc/mounts").count(" /sys/fs/bpf bpf ") == 1
+                assert bare.pinned() == [NAME, f"{NAME}/about", f"{NAME}/counts"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_anybody_can_read(wire: Site, here: Host, hook: str) -> None:
+    """With no process of ours alive, bpftool shows named counts, and they are those that `show` adds up."""
+    with here.counting(NAME, hook):
+        one_get(wire)
+        here.reaches(NAME, ONE_GET)
+        dump = json.loads(here.run("bpftool", "-j", "map", "dump", "pinned", f"/sys/fs/bpf/httptop/{NAME}/counts"))
+        rows = [[cpu["value"] for cpu in entry["formatted"]["values"]] for entry in dump]
+        assert sum(row["get"] for row in rows[0]) == 1
+        assert sum(row["status_2xx"] for row in rows[1]) == (hook == "tc")
+        assert 0 < sum(row["packets"] for row in rows[0]) <= here.shown(NAME)["counts"]["ingress"]["packets"]
+        about = here.run("bpftool", "map", "dump", "pinned", f"/sys/fs/bpf/httptop/{NAME}/about")
+        assert '"version": 1' in about
+        assert f'"ifindex": {wire.ifindex(wire.server)}' in about
+
+
+def test_show_needs_nothing(here: Host) -> None:
+    """It reads without importing bcc or pyroute2, and loads no program."""
+    with here.counting(NAME, "tc"):
+        before = ours()
+        here.run(sys.executable, "-c", LEAN)
+        assert ours() == before
+
+
+def test_show_without_counters(here: Host) -> None:
+    """That none run is no error, unless one was asked for; stop finds nothing to do."""
+    assert here.counters("show").startswith("no counters are running")
+    assert json.loads(here.counters("show", "--json"))["interfaces"] == []
+    assert here.counters("show", "--openmetrics").endswith("# EOF\n")
+    assert here.refused("show", "-i", NAME)[0] == 1
+    assert here.counters("stop") == "no counters are running\n"
+    assert here.counters("stop", "-i", NAME) == f"no counters run on {NAME}\n"
+
+
+def test_only_root(here: Host) -> None:
+    """Another user is told so, by every verb, with exit code 3."""
+    with here.counting(NAME, "tc"):
+        for verb in ("start", "show", "stop"):
+            done = subprocess.run(here.command(sys.executable, "-c", AS_NOBODY, "counters", verb, "-i", NAME),
+                                  capture_output=True, text=True, check=False)
+            assert (done.returncode, "root" in done.stderr, len(done.stderr.splitlines())) == (3, True, 2), done.stderr
+
+
+def test_watch(wire: Site, here: Host) -> None:
+    """--watch prints again and again, from the second time on with rates, until it is interrupted."""
+    with here.counting(NAME, "tc"):
+        words = here.command(*HTTPTOP, "counters", "show", "--watch", "0.2", "--json", "-i", NAME)
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            lines = (json.loads(line)["interfaces"][0] for line in process.stdout)
+            assert next(lines)["per_second"] is None
+            assert next(lines)["per_second"]["ingress"]["requests"]["GET"] == 0
+            one_get(wire)
+            rates = next(line["per_second"] for line in lines if line["per_second"]["ingress"]["requests"]["GET"])
+            assert 1 < rates["ingress"]["requests"]["GET"] < 7
+            assert 1 < rates["egress"]["responses"]["2xx"] < 7
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 130
+            process.communicate()
+
+
+def test_others_mention_it(here: Host) -> None:
+    """--check and the live screen say that counters run, and where; nothing is said when none do."""
+    with here.counting(NAME, "tc"):
+        assert f"counters: on {NAME}: httptop counters show" in here.run(*HTTPTOP, "--check")
+        with terminal(here.command(*HTTPTOP, "-i", NAME)) as window:
+            window.wait_text(f"counters run on {NAME}")
+    assert "counters:" not in here.run(*HTTPTOP, "--check")
+
+
+@pytest.fixture
+def foreign_xdp(wire: Site) -> Iterator[int]:
+    """Somebody else's XDP program on the interface; its id."""
+    index = wire.ifindex(wire.server)
+    with someone_elses_xdp() as (program, number):
+        set_xdp(wire.server, index, program)
+        yield number
+        set_xdp(wire.server, index, -1)
+
+
+def test_foreign_xdp_program(wire: Site, here: Host, foreign_xdp: int) -> None:
+    """XDP is refused with a way out, tc counts beside it, and the program stays."""
+    for _ in range(2):
+        code, complaint = here.refused("start", "-i", NAME, "--hook", "xdp")
+        assert code == 1
+        assert f"has an XDP program already (id {foreign_xdp})" in complaint
+        assert "--hook tc" in complaint
+        with here.counting(NAME, "auto") as said:
+            assert "(tc," in said
+            one_get(wire)
+            here.reaches(NAME, ONE_GET)
+        assert f"prog/xdp id {foreign_xdp} " in here.attached(NAME)
+
+
+def test_xdp_program_of_another_in_our_place(wire: Site, here: Host) -> None:
+    """Who takes our program off and puts another one there keeps it: stop only removes the pins."""
+    index = wire.ifindex(wire.server)
+    with someone_elses_xdp() as (program, number):
+        with here.counting(NAME, "xdp"):
+            set_xdp(wire.server, index, program)
+            until(lambda: not here.shown(NAME)["attached"], "show to notice")
+            assert "not attached any more" in here.counters("show")
+        assert f"prog/xdp id {number} " in here.attached(NAME)
+        set_xdp(wire.server, index, -1)
+
+
+FILTER = ("filter", "add", "dev", NAME, "ingress", "prio", "7", "protocol", "all", "u32", "match", "u32", "0", "0",
+          "classid", "1:1")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_foreign_filter(wire: Site, here: Host, when: str) -> None:
+    """A clsact with a filter of somebody else, made before or after our start, is there after our stop."""
+    if when == "before":
+        here.run("tc", "qdisc", "add", "dev", NAME, "clsact")
+        here.run("tc", *FILTER)
+    with here.counting(NAME, "tc"):
+        if when == "after":
+            here.run("tc", *FILTER)
+        one_get(wire)
+        here.reaches(NAME, ONE_GET)
+    left = here.attached(NAME)
+    assert "clsact" in left
+    assert "pref 7 u32" in left
+    assert "httptop" not in left
+    here.run("tc", "qdisc", "del", "dev", NAME, "clsact")
+
+
+def test_foreign_empty_clsact(here: Host) -> None:
+    """A clsact that we found stays, even if nobody uses it."""
+    here.run("tc", "qdisc", "add", "dev", NAME, "clsact")
+    with here.counting(NAME, "tc"):
+        pass
+    assert "clsact" in here.attached(NAME)
+    here.run("tc", "qdisc", "del", "dev", NAME, "clsact")
+
+
+def test_ingress_qdisc(wire: Site, here: Host) -> None:
+    """An ingress qdisc leaves no room for clsact: tc is refused, auto takes XDP, and the qdisc stays."""
+    here.run("tc", "qdisc", "add", "dev", NAME, "ingress")
+    assert here.refused("start", "-i", NAME, "--hook", "tc")[0] == 1
+    with here.counting(NAME, "auto") as said:
+        assert "native XDP" in said
+        one_get(wire)
+        here.reaches(NAME, ONE_GET)
+    assert "ingress ffff:" in here.attached(NAME)
+    here.run("tc", "qdisc", "del", "dev", NAME, "ingress")
+
+
+def pair(where: Namespace, name: str) -> None:
+    """One more veth pair within a namespace, up."""
+    ip("-n", where.name, "link", "add", name, "type", "veth", "peer", "name", "other0")
+    for end in (name, "other0"):
+        ip("-n", where.name, "link", "set", end, "up")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_interface_removed(wire: Site, here: Host, hook: str) -> None:
+    """Its counts stay readable and are said to be final; a new interface of the same name starts from zero."""
+    name = "veth.9"  # a BPF file system takes no dots
+    pair(wire.server, name)
+    here.counters("start", "-i", name, "--hook", hook)
+    assert here.pinned() == ["veth:9", "veth:9/about", "veth:9/counts"]
+    ip("-n", wire.server.name, "link", "del", name)
+    until(lambda: not here.shown(name)["attached"], "show to notice")
+    assert "these counts are final" in here.counters("show", "-i", name)
+    pair(wire.server, name)
+    assert f"counting on {name} (" in here.counters("start", "-i", name, "--hook", hook)
+    assert here.shown(name)["attached"]
+    ip("-n", wire.server.name, "link", "del", name)
+    until(lambda: not here.shown(name)["attached"], "show to notice")
+    assert here.counters("stop", "-i", name) == f"no more counters on {name}\n"
+
+
+def test_two_interfaces(wire: Site, here: Host) -> None:
+    """Each counts its own traffic; stop with a name stops that one, stop without one stops the rest."""
+    pair(wire.server, "veth9")
+    here.counters("start", "-i", f"{NAME},veth9", "--hook", "tc")
+    here.counters("start", "-i", "lo", "--hook", "xdp")
+    one_get(wire)
+    here.reaches(NAME, ONE_GET)
+    here.reaches("veth9", (0,) * 16)
+    assert [row["interface"] for row in json.loads(here.counters("show", "--json"))["interfaces"]] == [
+        "lo", NAME, "veth9"]
+    here.counters("stop", "-i", "veth9")
+    assert {row["interface"] for row in json.loads(here.counters("show", "--json"))["interfaces"]} == {"lo", NAME}
+    assert here.counters("stop") == f"no more counters on lo\nno more counters on {NAME}\n"
+    ip("-n", wire.server.name, "link", "del", "veth9")
+
+
+def test_other_network_namespace(wire: Site, here: Host) -> None:
+    """An interface of the same name elsewhere is another one: it is neither started nor stopped from here."""
+    elsewhere = here.also(wire.client)
+    with here.counting(NAME, "tc"):
+        for verb in ("start", "stop"):
+            code, complaint = elsewhere.refused(verb, "-i", NAME)
+            assert (code, "another network namespace" in complaint) == (1, True)
+        assert here.shown(NAME)["attached"]
+        assert elsewhere.shown(NAME)["attached"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_killed_while_it_starts(here: Host, hook: str) -> None:
+    """Killed anywhere, a start leaves nothing to be seen or a whole thing; the next start or stop clears the rest."""
+    for point in itertools.count(1, 2):
+        words = [sys.executable, "-c", SUICIDE, str(point), "counters", "start", "-i", NAME, "--hook", hook]
+        code = subprocess.run(here.command(*words), capture_output=True, check=False).returncode
+        shown = json.loads(here.counters("show", "--json"))["interfaces"]
+        assert [row["attached"] for row in shown] in ([], [True])
+        assert here.counters("start", "-i", NAME, "--hook", hook) if point % 4 == 1 else True
+        here.counters("stop", "-i", NAME)
+        assert "httptop" not in here.attached(NAME)
+        assert "clsact" not in here.attached(NAME)
+        assert here.pinned() == []
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    assert point > 10

@@ -1,0 +1,139 @@
+"""Kernel counters on a machine of the test's own: a mount namespace without a BPF file system."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pyroute2 import IPRoute
+
+from httptop.counters import bpf as pinned_maps
+from httptop.counters.pins import COUNTS, MESSAGES, WAYS
+from tests.support import bpf
+from tests.support.net import Namespace
+from tests.support.poll import until
+from tests.support.program import HTTPTOP
+
+UNMOUNTED = "while umount /sys/fs/bpf 2>/dev/null; do :; done; echo ready; exec sleep infinity"
+PINS = "/sys/fs/bpf/httptop"
+PROG_LOAD, PROG_TYPE_XDP = 5, 6
+PASS_ALL = bytes.fromhex("b700000002000000" "9500000000000000")  # r0 = XDP_PASS; exit
+OURS = {"httptop_in", "httptop_out", "counts", "about", "starts"}
+
+
+class Host:
+    """Commands in network namespace `where` and in the mount namespace of process `pid`."""
+
+    def __init__(self, pid: int, where: Namespace) -> None:
+        self._pid, self.where = pid, where
+
+    def also(self, where: Namespace) -> Host:
+        """The same machine, in another network namespace."""
+        return Host(self._pid, where)
+
+    def command(self, *words: str) -> list[str]:
+        """`words` as a command there."""
+        return ["nsenter", f"--mount=/proc/{self._pid}/ns/mnt", f"--net={self.where.path}", f"--wd={Path.cwd()}", "--",
+                *words]
+
+    def run(self, *words: str) -> str:
+        """What a command prints, which must succeed."""
+        done = subprocess.run(self.command(*words), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def counters(self, *arguments: str) -> str:
+        """What `httptop counters` prints, which must succeed."""
+        return self.run(*HTTPTOP, "counters", *arguments)
+
+    def refused(self, *arguments: str) -> tuple[int, str]:
+        """Exit code and complaint of `httptop counters`, which must fail."""
+        done = subprocess.run(self.command(*HTTPTOP, "counters", *arguments), capture_output=True, text=True,
+                              check=False)
+        assert done.returncode != 0, done.stdout
+        assert len(done.stderr.splitlines()) == 2, done.stderr  # what, and what to do
+        return done.returncode, done.stderr
+
+    def shown(self, interface: str) -> dict[str, Any]:
+        """What `show --json` says of an interface."""
+        [found] = json.loads(self.counters("show", "--json", "-i", interface))["interfaces"]
+        return dict(found)
+
+    def messages(self, interface: str, way: str = "ingress") -> tuple[int, ...]:
+        """The counts of messages of one direction, by Counter up to NO_CLASS; read as any program may read them."""
+        fd = pinned_maps.opened(Path(f"/proc/{self._pid}/root{PINS}/{interface}/counts"))
+        size = COUNTS.size * pinned_maps.possible_cpus()
+        try:
+            rows = COUNTS.iter_unpack(pinned_maps.lookup(fd, WAYS.index(way), size))
+        finally:
+            os.close(fd)
+        return tuple(map(sum, zip(*rows, strict=True)))[:MESSAGES]
+
+    def reaches(self, interface: str, expected: tuple[int, ...], way: str = "ingress") -> None:
+        """The counts become `expected`, and stay that."""
+        until(lambda: sum(self.messages(interface, way)) >= sum(expected), f"{sum(expected)} messages")
+        assert self.messages(interface, way) == expected
+
+    def attached(self, interface: str) -> str:
+        """All that tc and ip know of an interface."""
+        shown = (self.run("tc", "filter", "show", "dev", interface, way) for way in ("ingress", "egress"))
+        return "".join([self.run("tc", "qdisc", "show", "dev", interface), *shown,
+                        self.run("ip", "-d", "link", "show", "dev", interface)])
+
+    def pinned(self) -> list[str]:
+        """What is under /sys/fs/bpf/httptop, by path from there."""
+        done = subprocess.run(self.command("find", PINS, "-mindepth", "1"), capture_output=True, text=True, check=False)
+        return sorted(line.removeprefix(PINS + "/") for line in done.stdout.splitlines())
+
+    @contextlib.contextmanager
+    def counting(self, interface: str, hook: str) -> Iterator[str]:
+        """Counters that are stopped at the end; what the start said."""
+        said = self.counters("start", "-i", interface, "--hook", hook)
+        try:
+            yield said
+        finally:
+            self.counters("stop", "-i", interface)
+
+
+def ours() -> set[bpf.Object]:
+    """Programs and maps in the kernel that have names of ours."""
+    return {thing for thing in bpf.objects("prog") | bpf.objects("map") if bpf.name(thing) in OURS}
+
+
+@contextlib.contextmanager
+def someone_elses_xdp() -> Iterator[tuple[int, int]]:
+    """(fd, id) of the shortest XDP program, which passes all."""
+    code, licence = ctypes.create_string_buffer(PASS_ALL, len(PASS_ALL)), ctypes.create_string_buffer(b"GPL")
+    fd, _ = bpf.call(PROG_LOAD, struct.pack("=IIQQ", PROG_TYPE_XDP, len(PASS_ALL) // 8, ctypes.addressof(code),
+                                            ctypes.addressof(licence)))
+    try:
+        yield fd, struct.unpack_from("=I", bpf.info(fd), 4)[0]
+    finally:
+        os.close(fd)
+
+
+def set_xdp(where: Namespace, ifindex: int, fd: int) -> None:
+    """Put a program on an interface, whatever is there; -1: take it off."""
+    with where.entered(), IPRoute() as netlink:
+        netlink.link("set", index=ifindex, xdp={"attrs": [("IFLA_XDP_FD", fd)]})
+
+
+@contextlib.contextmanager
+def host(where: Namespace) -> Iterator[Host]:
+    """All that is pinned there ends with it."""
+    words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", UNMOUNTED]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield Host(process.pid, where)
+    finally:
+        process.kill()
+        process.communicate()
