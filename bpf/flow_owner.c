@@ -24,10 +24,14 @@ static __always_inline void store(struct flow_end *key, struct owned *fresh, con
 	count_in_process(WORK_OWNERS);
 }
 
-/*
- * Written once for a (flow, process): reading the map is cheap, writing to it is not. A connection that begins takes
- * away what an earlier one left, so a second socket at the same key is alive: two namespaces use the same addresses.
- */
+/* A second living socket with the same addresses and ports is one of another network namespace: nobody can say whose
+ * the packets are. A socket that closes is taken out of its entry, which stays for those who look late. */
+static __always_inline int contests(const struct owned *known, __u64 socket)
+{
+	return known && known->socket && known->socket != socket;
+}
+
+/* Written once for a (flow, process): reading the map is cheap, writing to it is not. */
 static __always_inline void own(struct flow_end *key, __u64 socket, __u8 how)
 {
 	struct owned *known = owners.lookup(key), fresh = {.socket = socket};
@@ -39,8 +43,7 @@ static __always_inline void own(struct flow_end *key, __u64 socket, __u8 how)
 	current_owner(&fresh.owner, how);
 	if (!fresh.owner.pid)
 		return;
-	if (known && (known->owner.contested || (known->socket && known->socket != socket)))
-		fresh.owner.contested = 1;
+	fresh.owner.contested = contests(known, socket) || (known && known->socket && known->owner.contested);
 	store(key, &fresh, known);
 }
 
@@ -76,12 +79,24 @@ static __always_inline void established(struct flow_end *key, __u64 socket)
 		return;
 	if (owner) {
 		fresh.owner = *owner;
+		fresh.owner.contested = contests(known, socket);
 		store(key, &fresh, known);
 		connecting.delete(&socket);
+	} else if (contests(known, socket)) {
+		known->owner.contested = 1;
 	} else if (known && known->socket != socket) {
 		owners.delete(key);
 		count_in_process(WORK_OWNERS_GONE);
 	}
+}
+
+static __always_inline void closed(struct flow_end *key, __u64 socket)
+{
+	struct owned *known = owners.lookup(key);
+
+	if (known && known->socket == socket)
+		known->socket = 0;
+	connecting.delete(&socket);
 }
 
 TRACEPOINT_PROBE(tcp, tcp_rcv_space_adjust)
@@ -102,13 +117,12 @@ TRACEPOINT_PROBE(sock, inet_sock_set_state)
 
 	if (args->protocol != TCP_PROTOCOL)
 		return 0;
-	if (args->newstate == STATE_SYN_SENT) {
+	local_end(&key, args->saddr_v6, args->sport, args->daddr_v6, args->dport);
+	if (args->newstate == STATE_SYN_SENT)
 		connects(socket);
-	} else if (args->newstate == STATE_ESTABLISHED) {
-		local_end(&key, args->saddr_v6, args->sport, args->daddr_v6, args->dport);
+	else if (args->newstate == STATE_ESTABLISHED)
 		established(&key, socket);
-	} else if (args->newstate == STATE_CLOSE) {
-		connecting.delete(&socket);
-	}
+	else if (args->newstate == STATE_CLOSE)
+		closed(&key, socket);
 	return 0;
 }

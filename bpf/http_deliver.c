@@ -131,8 +131,10 @@ static __always_inline void after_request(struct sighting *s, __u32 flags)
 	struct scan *scan = &s->scratch->scan;
 	int body = has_body_method(s->scratch->counter), ends = s->scratch->tail == bpf_htonl(CRLFCRLF);
 	int more = scan->head_end && scan->head_end < s->scratch->segment.payload_len;
+	__u8 next = scan->head_end < s->scratch->loaded ? s->scratch->data[scan->head_end & (DATA_MAX - 1)] : 0;
+	int upper = next >= 'A' && next <= 'Z'; /* a body that begins like a method */
 
-	if ((s->dir->awaiting && !(flags & FLAG_SEEN)) || (more && (!body || ends)))
+	if ((s->dir->awaiting && !(flags & FLAG_SEEN)) || (more && (!body || ends || upper)))
 		s->flow->pipelined = 1;
 	s->dir->awaiting = 1;
 	s->dir->budget = ends && !body ? 0 : FOLLOW_BYTES;

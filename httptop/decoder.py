@@ -37,6 +37,9 @@ class Decoder:
             stream = flow.streams[record.sender]
         if flow.tunnel or not record.data:
             return
+        peer = flow.streams[1 - record.sender]
+        if peer.stash and after(record.ack, peer.position) > 0:
+            self._give_up(flow, peer)  # what is missing has arrived there, and will not come again
         if stream.position == record.seq and stream.state is State.HEAD and stream.started and not stream.buffer:
             self._expected(flow, stream, record)
         else:
@@ -60,6 +63,8 @@ class Decoder:
     def flush(self, flow: Flow) -> None:
         """No more bytes will come: take heads that have begun as far as they go."""
         for stream in flow.streams:
+            if stream.stash:
+                self._give_up(flow, stream)
             if stream.buffer:
                 self._finish_head(flow, stream)
 
@@ -80,6 +85,7 @@ class Decoder:
         elif record.sender == flow.client:
             self._pairing.client_ends(flow, record)
         elif record.flags & FLAG_FIN and flow.client is not None:
+            self.flush(flow)
             if stream.messages and stream.state in (State.UNKNOWN, State.CHUNKED):
                 self._pairing.response_ends(flow, stream, record.seq)
                 stream.state = State.HEAD
@@ -107,14 +113,10 @@ class Decoder:
             trimmed = record._replace(seq=stream.position, payload_len=record.payload_len - behind,
                                       data=record.data[behind:], kind=Kind.MORE)
             self._place(flow, stream, trimmed)
-        elif stream.gap is not None and self._in_gap(stream.gap, record):
+        elif stream.in_gap(record):
             self._stray(flow, record)
         else:
             self._sink.on_duplicate()
-
-    @staticmethod
-    def _in_gap(gap: tuple[int, int], record: Record) -> bool:
-        return after(record.seq, gap[0]) >= 0 and after(record.seq + record.payload_len, gap[1]) <= 0
 
     def _stray(self, flow: Flow, record: Record) -> None:
         """A message that was overtaken by a later one: understood on its own."""
@@ -129,33 +131,32 @@ class Decoder:
             data = data[head.length + (head.content_length or 0) :]
 
     def _skip(self, flow: Flow, stream: Stream, record: Record, ahead: int, *, begins: bool) -> None:
-        """Pass over `ahead` bytes that were not delivered; a reordered segment may still fill a hole in a head."""
-        if stream.state == State.BODY and stream.left >= ahead:
-            stream.left -= ahead
-            if not stream.left:
-                stream.state = State.HEAD
-        elif stream.state == State.CHUNKED and stream.chunked is not None and stream.chunked.skip(ahead):
-            pass
-        elif stream.state == State.HEAD and stream.buffer:
+        """Bytes before the record were not delivered (yet)."""
+        if stream.pass_over(ahead):
+            stream.position = record.seq
+            self._place(flow, stream, record)
+        elif stream.state != State.UNKNOWN and (record.kind == Kind.MORE or stream.buffer or stream.stash):
+            # What is before a MORE was delivered, too, or lost: wait for it.
             stream.stash = [*stream.stash, record]
             if len(stream.stash) > STASH_MAX or (begins and after(record.ack, stream.ack) > 0):
                 self._give_up(flow, stream)
-            return
-        elif stream.state != State.HEAD:
-            stream.state = State.UNKNOWN
-        elif not begins:
-            return
-        else:
-            stream.gap = (stream.position, record.seq)
-        stream.position = record.seq
-        self._place(flow, stream, record)
+        elif stream.state != State.HEAD or begins:
+            if stream.state == State.HEAD:
+                stream.gap = (stream.position, record.seq)
+            else:
+                stream.state = State.UNKNOWN
+            stream.position = record.seq
+            self._place(flow, stream, record)
 
     def _give_up(self, flow: Flow, stream: Stream) -> None:
-        """The rest of a head was lost: its sender goes on, or its peer answers."""
-        self._sink.on_resync()
-        self._finish_head(flow, stream)
+        """What is missing was lost: its sender goes on, or its peer has it."""
+        if stream.buffer:
+            self._sink.on_resync()
+            self._finish_head(flow, stream)
+        stream.state = State.UNKNOWN
         stash, stream.stash = sorted(stream.stash, key=lambda r: after(r.seq, stream.position)), ()
         for record in stash:
+            stream.skip_to(record.seq)
             self._place(flow, stream, record)
 
     def _unstash(self, flow: Flow, stream: Stream) -> None:
@@ -164,8 +165,10 @@ class Decoder:
         while progress and stream.stash:
             progress = False
             for record in stream.stash:
-                if after(record.seq, stream.position) <= 0 or stream.state != State.HEAD or not stream.buffer:
+                ahead = after(record.seq, stream.position)
+                if ahead <= 0 or stream.state == State.UNKNOWN or stream.pass_over(ahead):
                     stream.stash = [r for r in stream.stash if r is not record]
+                    stream.skip_to(record.seq)
                     self._place(flow, stream, record)
                     progress = True
                     break

@@ -124,7 +124,10 @@ class Pairing:
         method = pending.head.method if pending is not None else ""
         if head.status == 101 or (method == "CONNECT" and 200 <= head.status < 300):
             flow.tunnel = True
-        stream.expect_body(head, none=flow.tunnel or head.status in _NO_BODY or method == "HEAD")
+        if head.complete or flow.tunnel:
+            stream.expect_body(head, none=flow.tunnel or head.status in _NO_BODY or method == "HEAD")
+        else:
+            stream.state = State.UNKNOWN
         self._sink.on_response(flow, pending, head, stream.head_seq, stream.head_ns)
         if stream.state is State.HEAD:
             self._sink.on_response_end(flow, head.length)

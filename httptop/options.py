@@ -77,7 +77,7 @@ class Parser(argparse.ArgumentParser):
     def unknown(self, argument: str) -> NoReturn:
         """Name the flag that was probably meant."""
         if not argument.startswith("-"):
-            raise UsageError(f"{argument!r} is not expected here", f"to watch an interface: httptop -i {argument}")
+            raise UsageError(f"{argument!r} is not expected here", f"to name an interface: {self.prog} -i {argument}")
         flags = [flag for action in self._actions for flag in action.option_strings]
         near = difflib.get_close_matches(argument.partition("=")[0], flags, n=1)
         do = f"did you mean {near[0]}?" if near else f"{self.prog} --help lists the flags"

@@ -22,6 +22,7 @@ from httptop.snapshot import Process
 
 PEERS_MAX = 65536  # accepted connections that are remembered by their peer's address
 PROCESSES_MAX = 16384  # processes that are remembered by what the kernel said of them
+STRANGERS_MAX = 65536
 LATE_MAX = 4096  # ends of flows that were looked up late
 _CONTESTED_AT = 6  # in `struct owner`
 LOOK_AGAIN_NS = 1_000_000_000  # how long a late answer holds; and a process whose start time is not known
@@ -61,6 +62,7 @@ class Owners:
         self._peers: OrderedDict[bytes, bytes] = OrderedDict()
         self._late: dict[tuple[bytes, int], tuple[bytes, int]] = {}
         self._addresses: set[bytes] = set()  # where processes of this host were seen
+        self._strangers: set[bytes] = set()  # addresses of clients that are other hosts
 
     def process(self, owner: bytes, now_ns: int) -> Owned:
         """The process that the kernel's `struct owner` names."""
@@ -114,12 +116,24 @@ class Owners:
         """
         server_owner, client_owner = known[1 - client], known[client]
         if NO_OWNER in (server_owner, client_owner):
-            if server_owner != NO_OWNER and _address(flow, client) not in self._addresses:
+            if server_owner != NO_OWNER and self._is_remote(flow, client, now_ns):
                 return server_owner, _REMOTE  # most exchanges of a server are with other hosts: nothing to look for
             server_owner, client_owner = self._complete(flow, client, server_owner, client_owner, now_ns)
         if server_owner[_CONTESTED_AT] or client_owner[_CONTESTED_AT]:
             return nobody(CONTESTED), NO_OWNER
         return server_owner, client_owner
+
+    def _is_remote(self, flow: bytes, end: int, now_ns: int) -> bool:
+        """Whether to look no further; an address is looked into once."""
+        address = _address(flow, end)
+        if address in self._strangers:
+            return True
+        if address in self._addresses or address == _address(flow, 1 - end) or self._again(flow, end, now_ns) != NO_OWNER:
+            return False
+        if len(self._strangers) >= STRANGERS_MAX:
+            self._strangers.clear()
+        self._strangers.add(address)
+        return True
 
     def _complete(self, flow: bytes, client: int, server_owner: bytes, client_owner: bytes,
                   now_ns: int) -> tuple[bytes, bytes]:

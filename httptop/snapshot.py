@@ -175,6 +175,9 @@ class SelfCost:
     rss_bytes: int | None = None
     bpf_ns_per_run: float | None = None
     bpf_runs: int | None = None
+    owners: int | None = None  # ends of connections whose process the kernel remembers now
+    owners_max: int | None = None
+    owners_written: int | None = None  # how often that was learned since the start
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,26 @@ class Stream:
         self.searched = 0
         self.started = True
 
+    def pass_over(self, count: int) -> bool:
+        """Go on behind the next `count` bytes, if all of them are known to be of a body."""
+        if self.state is State.BODY and self.left >= count:
+            self.left -= count
+            if not self.left:
+                self.state = State.HEAD
+            return True
+        return self.state is State.CHUNKED and self.chunked is not None and self.chunked.skip(count)
+
+    def skip_to(self, seq: int) -> None:
+        """What is before `seq` will not be looked at."""
+        if after(seq, self.position) > 0:
+            self.position = seq
+
+    def in_gap(self, record: Record) -> bool:
+        """Whether it fills a part of what was passed over."""
+        gap = self.gap
+        return (gap is not None and after(record.seq, gap[0]) >= 0
+                and after(record.seq + record.payload_len, gap[1]) <= 0)
+
     def expect_body(self, head: Request | Response, *, none: bool) -> None:
         """Frame what follows `head` (RFC 9112 6.3)."""
         if none:

@@ -17,6 +17,7 @@ class Attribution:
     """`owners_fd`: the map of owners. Made while we are root, asked when we no longer are."""
 
     def __init__(self, owners_fd: int) -> None:
+        self.seeded = 0  # entries that were added
         self._map = HashMap(owners_fd, FLOW_END.size, OWNED.size)
         self._addresses = netns.addresses()
         self._conntrack: Conntrack | None = None
@@ -28,15 +29,13 @@ class Attribution:
         if self._conntrack is not None:
             self._conntrack.close()
 
-    def seed(self) -> int:
-        """Store who has the connections that are open now, unless the kernel knows better; how many were added."""
+    def seed(self) -> None:
+        """Store who has the connections that are open now, unless the kernel knows better."""
         known: dict[int, bytes] = {}
-        added = 0
         for local, remote, pid in system.open_flows():
             if pid not in known:
                 known[pid] = system.owner(pid)
-            added += self._map.add(FLOW_END.pack(*flow_key(local, remote)), OWNED.pack(known[pid], 0))
-        return added
+            self.seeded += self._map.add(FLOW_END.pack(*flow_key(local, remote)), OWNED.pack(known[pid], 0))
 
     def find(self, flow: bytes, end: int) -> bytes:
         """`struct owner` of an endpoint as the kernel has it now, at the other side of a translation if there is one.

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -130,7 +131,12 @@ class LiveSource:
 
     def cost(self) -> SelfCost:
         """What this process costs."""
-        return self._meter.read()
+        counters = self._read_counters()
+        entries = counters[Counter.OWNERS_NEW] - counters[Counter.OWNERS_GONE]
+        if self._attribution is not None:
+            entries += self._attribution.seeded
+        return replace(self._meter.read(), owners=min(max(entries, 0), OWNERS), owners_max=OWNERS,
+                       owners_written=counters[Counter.OWNERS])
 
     def abort(self) -> None:
         """End an `open` that is under way in another thread: it fails, and cleans up."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import array
 import ctypes
+import fcntl
 import json
 import os
 import socket
@@ -25,6 +26,8 @@ CLONE_NEWNS = 0x20000
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
 SO_ATTACH_BPF = 50
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
+PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 1, 1
+SIOCETHTOOL, ETHTOOL_GDRVINFO = 0x8946, 3
 ETH_P_ALL = 3
 FDS_PER_MESSAGE = 200  # the kernel takes 253 (SCM_MAX_FD)
 ALWAYS = ("http_filter.c", "http_deliver.c", "process.c")
@@ -103,6 +106,16 @@ def load(config: dict[str, Any]) -> tuple[Any, list[str]]:
     return bpf, missing
 
 
+def is_bridge(sock: socket.socket, name: str) -> bool:
+    """By the name of the driver (ethtool(8) -i): sysfs shows the namespace of whoever has mounted it."""
+    answer = ctypes.create_string_buffer(struct.pack("=I", ETHTOOL_GDRVINFO), 256)
+    try:
+        fcntl.ioctl(sock, SIOCETHTOOL, struct.pack("16sP16x", name.encode(), ctypes.addressof(answer)))
+    except OSError:  # no such interface ("any"), or no driver that has a name
+        return False
+    return answer.raw[4:36].split(b"\0")[0] == b"bridge"
+
+
 def packet_socket(name: str, program_fd: int, *, is_loopback: bool) -> int:
     """A packet socket that shows `program_fd` every packet of the interface ("any": of all) and queues none.
 
@@ -111,6 +124,9 @@ def packet_socket(name: str, program_fd: int, *, is_loopback: bool) -> int:
     """
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_BPF, program_fd)
+    if is_bridge(sock, name):  # it shows what it forwards only so
+        sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP,
+                        struct.pack("=iHH8x", socket.if_nametoindex(name), PACKET_MR_PROMISC, 0))
     if is_loopback:  # each packet is seen going out and coming in
         sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
     if name == "any":  # socket.bind() takes no packet address without an interface

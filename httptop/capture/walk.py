@@ -6,6 +6,8 @@ heads.py, which are bpf/packet.h and bpf/heads.h; a test holds both to the same 
 
 from __future__ import annotations
 
+import re
+
 from httptop.capture.heads import CRLFCRLF, END, MORE, NONE, PARTIAL, REQUEST, RESPONSE, classify, head_end, unreadable
 from httptop.capture.packet import ACK, FIN, RST, SYN, Segment, walk
 from httptop.records import (
@@ -30,6 +32,7 @@ PACKETS, C1XX = Counter.PACKETS, Counter.C1XX
 FLOWS_MAX = 65536
 RESPONSE_BYTES = 1024
 _UNREADABLE = b"\x16P"  # what a ClientHello and the HTTP/2 preface begin with
+_UPPER = re.compile(rb"[A-Z]")  # a body that begins like a method
 _NOBODY = (NO_OWNER, NO_OWNER)
 _BODY_METHODS = frozenset((Counter.POST, Counter.PUT, Counter.PATCH, Counter.OTHER))
 
@@ -192,8 +195,9 @@ def _after_request(flow: _Flow, record: Record, counter: Counter | None, *, seen
     direction = flow.directions[record.sender]
     ends = record.data.endswith(CRLFCRLF)
     body = counter in _BODY_METHODS
-    more = 0 < head_end(record.data) < record.payload_len
-    if (direction.awaiting and not seen) or (more and (ends or not body)):
+    end = head_end(record.data)
+    more = 0 < end < record.payload_len
+    if (direction.awaiting and not seen) or (more and (ends or not body or _UPPER.match(record.data, end, DATA_MAX))):
         flow.pipelined = True
     direction.awaiting = True
     direction.budget = 0 if ends and not body else FOLLOW_BYTES

@@ -59,8 +59,8 @@ def main(arguments: Sequence[str], world: World) -> int:
     return 0
 
 
-def _parser() -> Parser:
-    parser = Parser(prog="httptop counters", allow_abbrev=False, add_help=False)
+def _parser(verb: str) -> Parser:
+    parser = Parser(prog=f"httptop counters {verb}", allow_abbrev=False, add_help=False)
     parser.add_argument("-i", "--interface", action="extend", type=comma(INTERFACE), default=[])
     return parser
 
@@ -75,7 +75,7 @@ def _parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
 def _start(arguments: Sequence[str], world: World) -> None:
     from httptop.counters import control  # noqa: PLC0415
 
-    parser = _parser()
+    parser = _parser("start")
     parser.add_argument("--hook", choices=(control.AUTO, control.TC, control.XDP), default=control.AUTO)
     given = _parse(parser, arguments)
     if not given.interface:
@@ -87,13 +87,13 @@ def _start(arguments: Sequence[str], world: World) -> None:
 def _stop(arguments: Sequence[str], world: World) -> None:
     from httptop.counters import control  # noqa: PLC0415
 
-    given = _parse(_parser(), arguments)
+    given = _parse(_parser("stop"), arguments)
     done = list(control.stop(given.interface))
     world.write("\n".join(done or ["no counters are running"]) + "\n")
 
 
 def _show(arguments: Sequence[str], world: World) -> None:
-    parser = _parser()
+    parser = _parser("show")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_const", dest="form", const=show.dumps, default=show.table)
     form.add_argument("--openmetrics", action="store_const", dest="form", const=show.openmetrics)

@@ -10,4 +10,4 @@ def preload() -> None:
     """
     from httptop.tui import preloading  # noqa: PLC0415 (the other faces need none of it)
 
-    pass
+    preloading.preload()

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from rich.console import Console
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -69,9 +70,10 @@ class HttptopApp(App[None]):
         sort: str = "", ascii_only: bool = False, color: bool = True, notice: str = "",
     ) -> None:
         color = color and not os.environ.get("NO_COLOR")
+        colors = _terminal_colors() if color else 0
         with contextlib.nullcontext() if color else _no_color():
-            super().__init__(driver_class=Driver, ansi_color=None if color else True)
-        self._palettes = palettes(color=color)
+            super().__init__(driver_class=Driver, ansi_color=None if colors >= 256 else True)
+        self._palettes = palettes(colors)
         for palette in self._palettes:
             self.register_theme(palette.theme)
         self.theme = self._palettes[0].name
@@ -167,6 +169,11 @@ class HttptopApp(App[None]):
         if self._stopping is None:
             self._stopping = threading.Thread(target=self._worker.stop, name="httptop-stop")
             self._stopping.start()
+
+
+def _terminal_colors() -> int:
+    """How many the terminal has, as far as Rich, which reduces all colours to them, knows."""
+    return 256 if Console(force_terminal=True).color_system in ("256", "truecolor") else 8
 
 
 @contextlib.contextmanager

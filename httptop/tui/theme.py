@@ -25,6 +25,17 @@ PLAIN = {
     "title": Style(bold=True), "accent": Style(bold=True), "key": Style(bold=True), "chip": Style(reverse=True),
     "cursor": Style(reverse=True), "5xx": Style(bold=True), "bad": Style(bold=True, reverse=True),
     "warn": Style(bold=True), "strong": Style(bold=True), "focus": Style(bold=True, reverse=True),
+    "paused": Style(bold=True, reverse=True), "dim": Style(dim=True), "rule": Style(dim=True),
+}
+_CYAN, _MAGENTA, _YELLOW = Style(color="cyan"), Style(color="magenta"), Style(color="yellow")
+# Eight colours, on whatever background: no bright ones, which some terminals lack.
+EIGHT = PLAIN | {
+    "accent": _CYAN, "key": _CYAN, "spark": _CYAN, "focus": _CYAN + Style(bold=True), "focus-rule": _CYAN,
+    "2xx": Style(color="green"), "good": Style(color="green"), "3xx": Style(color="blue", bold=True),
+    "4xx": _YELLOW, "warn": _YELLOW, "5xx": Style(color="red", bold=True),
+    "bad": Style(color="red", bold=True, reverse=True), "paused": Style(color="yellow", reverse=True),
+    "GET": _CYAN, "POST": _MAGENTA, "PUT": _YELLOW, "DELETE": Style(color="red"), "PATCH": _MAGENTA,
+    **{f"graph{row}": _CYAN for row in range(4)},
 }
 
 
@@ -61,22 +72,25 @@ def _coloured(colours: dict[str, str]) -> dict[str, Style]:
 class Palette:
     """The styles of one theme by name; an unknown name is plain text."""
 
-    def __init__(self, name: str, colours: dict[str, str] | None, *, dark: bool) -> None:
-        self.name = name
-        self.theme = _theme(name, colours, dark=dark)
-        self._styles = PLAIN if colours is None else _coloured(colours)
-        self._text = Style() if colours is None else self._styles["text"]
+    def __init__(self, theme: Theme, styles: dict[str, Style]) -> None:
+        self.name = theme.name
+        self.theme = theme
+        self._styles = styles
+        self._text = styles.get("text", Style())
 
     def __getitem__(self, name: str) -> Style:
         return self._styles.get(name, self._text)
 
 
-def _theme(name: str, colours: dict[str, str] | None, *, dark: bool) -> Theme:
-    if colours is None:
-        plain = "ansi_default"
-        return Theme(name, plain, plain, plain, plain, plain, plain, plain, plain, plain, plain, ansi=True, dark=dark,
-                     variables={"rule": plain, "ansi-background": plain, "ansi-foreground": plain,
-                                "input-cursor-text-style": "reverse", "block-cursor-text-style": "reverse"})
+def _terminal_theme(name: str) -> Theme:
+    """The terminal's own colours."""
+    own = "ansi_default"
+    return Theme(name, own, own, own, own, own, own, own, own, own, own, ansi=True, variables={
+        "rule": own, "ansi-background": own, "ansi-foreground": own, "input-cursor-text-style": "reverse",
+        "block-cursor-text-style": "reverse"})
+
+
+def _theme(name: str, colours: dict[str, str], *, dark: bool) -> Theme:
     return Theme(
         name, primary=colours["accent"], secondary=colours["3xx"], warning=colours["4xx"], error=colours["5xx"],
         success=colours["2xx"], accent=colours["accent"], foreground=colours["text"],
@@ -88,8 +102,9 @@ def _theme(name: str, colours: dict[str, str] | None, *, dark: bool) -> Theme:
         })
 
 
-def palettes(*, color: bool) -> list[Palette]:
-    """The themes to choose from, the default first; without colour there is one."""
-    if not color:
-        return [Palette("httptop-plain", None, dark=True)]
-    return [Palette("httptop-dark", DARK, dark=True), Palette("httptop-light", LIGHT, dark=False)]
+def palettes(colors: int) -> list[Palette]:
+    """The themes to choose from where there are so many colours, the default first."""
+    if colors < 256:
+        return [Palette(_terminal_theme("httptop-terminal"), EIGHT if colors else PLAIN)]
+    return [Palette(_theme("httptop-dark", DARK, dark=True), _coloured(DARK)),
+            Palette(_theme("httptop-light", LIGHT, dark=False), _coloured(LIGHT))]

@@ -39,7 +39,7 @@ def test_the_query_is_kept_on_demand() -> None:
 
 
 def test_latency_is_from_the_last_byte_of_the_head_to_the_first_of_the_answer(talk: Dialog, reading: Reading) -> None:
-    """Neither the time that the head took counts, nor that of the answer; it is told under the time of the head's end."""
+    """Neither the time of the head counts, nor that of the answer; it is told under the time of the head's end."""
     reading.see(talk.frame(0, GET[:5]), step_ms=10)
     reading.see(talk.frame(0, GET[5:]), step_ms=20)
     complete_ns = reading.now_ns

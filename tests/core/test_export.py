@@ -108,7 +108,8 @@ def test_every_field_of_the_contract() -> None:
     assert snapshot["in_flight"][0] == {"method": "GET", "host": "shop.example", "path": "/slow", "age_ms": 1234.5,
                                         "server_pid": 4121, "client_pid": None}
     assert snapshot["losses"][0] == {"reason": "ring_request", "events": 0, "remedy": "narrow it with --port"}
-    assert snapshot["self"] == {"cpu_percent": 1.5, "rss_bytes": 40_000_000, "bpf_ns_per_run": None, "bpf_runs": 7}
+    assert snapshot["self"] == {"cpu_percent": 1.5, "rss_bytes": 40_000_000, "bpf_ns_per_run": None, "bpf_runs": 7,
+                                "owners": None, "owners_max": None, "owners_written": None}
 
 
 def test_nothing_seen_is_valid_too() -> None:

@@ -91,7 +91,7 @@ def test_responses_answer_requests_in_order() -> None:
 
 
 def test_a_request_that_was_overtaken_keeps_its_place() -> None:
-    """Requests wait in the order in which they were sent, not in which they were captured; also over the wrap-around."""
+    """Requests wait in the order in which they were sent, not in which they were captured; so over the wrap-around."""
     for base in (1000, 2**32 - 50):
         talk = Talk()
         for target, offset in (("/1", 0), ("/3", 80), ("/2", 40), ("/4", 120)):

@@ -378,6 +378,7 @@ ASKED: list[tuple[tuple[bytes, ...], bool]] = [
     ((b"GET / HTTP/1.1\n\r\nGET",), True),
     ((POST,), False),
     ((POST + b"x" * 10,), False),
+    ((POST + b"X" * 10,), True),
     ((POST, b"x" * 10), False),
     ((POST + b"x" * 10 + GET,), True),
     ((POST, b"\xff" * 10 + GET), True),

@@ -113,7 +113,7 @@ PLAN = {"5": 9, "20": 7, "80": 5}
 
 
 @pytest.fixture(scope="module")
-def timed(wire: Site) -> Iterator[tuple[dict[str, float], dict[str, Told]]]:
+def timed(wire: Site) -> tuple[dict[str, float], dict[str, Told]]:
     """What the server slept, and what httptop told, by target."""
     with sleeper(wire) as (server, connect), log(wire.server, "veth0") as run:
         end = connect()
@@ -126,7 +126,7 @@ def timed(wire: Site) -> Iterator[tuple[dict[str, float], dict[str, Told]]]:
             ask(end, *[b"".join(get(f"/10/pipelined/{n}/{place}") for place in range(3))], answers=3)
         ask(end, get("/5/chunked"))
         ask(end, get("/5/hint"))
-    yield server.slept_ms, {told["target"]: told for told in run.exchanges}
+    return server.slept_ms, {told["target"]: told for told in run.exchanges}
 
 
 def latencies(told: dict[str, Told], kind: str) -> dict[str, float]:
@@ -156,7 +156,7 @@ def test_slow_upload(timed: tuple[dict[str, float], dict[str, Told]]) -> None:
 
 def test_slow_head(timed: tuple[dict[str, float], dict[str, Told]]) -> None:
     """While a head is sent time does not run."""
-    slept, told = timed
+    _, told = timed
     found = latencies(told, "/head/")
     assert len(found) == 5
     assert statistics.median(found.values()) == pytest.approx(20, abs=TOLERANCE_MS)
@@ -183,8 +183,7 @@ def test_lengths_and_interim_answers(timed: tuple[dict[str, float], dict[str, To
 
 
 def test_unanswered(wire: Site) -> None:
-    """A request without an answer is in flight, with its age; when its flow ends it is told with null status, and counted.
-    """
+    """Without an answer it is in flight, with its age; when its flow ends it is told with null status, and counted."""
     with httptop("-i", "veth0", "-b", "--json", "-d", "0.2", where=wire.server) as top:
         top.wait_attached()
         with log(wire.server, "veth0") as run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import signal
 import subprocess
@@ -22,21 +21,23 @@ from tests.support.terminal import terminal
 HOOKS = ("tc", "xdp")
 ONE_GET = (1, *(0,) * 15)
 NAME = "veth0"
+NAMES = ("get", "head", "post", "put", "delete", "connect", "options", "trace", "patch", "other", "status_1xx",
+         "status_2xx", "status_3xx", "status_4xx", "status_5xx", "status_other", "packets")
 
-# Kills itself at the N-th call of a function of ours, counted from where the first thing is left in the kernel.
+# Kills itself when a function of ours is called for the N-th time.
 SUICIDE = """
 import os, signal, sys
 calls = 0
 def count(frame, event, argument):
     global calls
-    path, name = frame.f_code.co_filename, frame.f_code.co_name
-    if event == "call" and "/counters/" in path and (calls or name == "_begin"):
+    code = frame.f_code
+    if event == "call" and code.co_name == sys.argv[1] and "/counters/" in code.co_filename:
         calls += 1
-        if calls == int(sys.argv[1]):
+        if calls == int(sys.argv[2]):
             os.kill(os.getpid(), signal.SIGKILL)
 sys.setprofile(count)
 from httptop.cli import main
-sys.exit(main(sys.argv[2:]))
+main(sys.argv[3:])
 """
 AS_NOBODY = """
 import os, sys
@@ -105,7 +106,9 @@ def test_anybody_can_read(wire: Site, here: Host, hook: str) -> None:
         one_get(wire)
         here.reaches(NAME, ONE_GET)
         dump = json.loads(here.run("bpftool", "-j", "map", "dump", "pinned", f"/sys/fs/bpf/httptop/{NAME}/counts"))
+        assert [entry["formatted"]["key"] for entry in dump] == [0, 1]
         rows = [[cpu["value"] for cpu in entry["formatted"]["values"]] for entry in dump]
+        assert tuple(rows[0][0]) == NAMES
         assert sum(row["get"] for row in rows[0]) == 1
         assert sum(row["status_2xx"] for row in rows[1]) == (hook == "tc")
         assert 0 < sum(row["packets"] for row in rows[0]) <= here.shown(NAME)["counts"]["ingress"]["packets"]
@@ -182,16 +185,15 @@ def foreign_xdp(wire: Site) -> Iterator[int]:
 
 def test_foreign_xdp_program(wire: Site, here: Host, foreign_xdp: int) -> None:
     """XDP is refused with a way out, tc counts beside it, and the program stays."""
-    for _ in range(2):
-        code, complaint = here.refused("start", "-i", NAME, "--hook", "xdp")
-        assert code == 1
-        assert f"has an XDP program already (id {foreign_xdp})" in complaint
-        assert "--hook tc" in complaint
-        with here.counting(NAME, "auto") as said:
-            assert "(tc," in said
-            one_get(wire)
-            here.reaches(NAME, ONE_GET)
-        assert f"prog/xdp id {foreign_xdp} " in here.attached(NAME)
+    code, complaint = here.refused("start", "-i", NAME, "--hook", "xdp")
+    assert code == 1
+    assert f"has an XDP program already (id {foreign_xdp})" in complaint
+    assert "--hook tc" in complaint
+    with here.counting(NAME, "auto") as said:
+        assert "(tc," in said
+        one_get(wire)
+        here.reaches(NAME, ONE_GET)
+    assert f"prog/xdp id {foreign_xdp} " in here.attached(NAME)
 
 
 def test_xdp_program_of_another_in_our_place(wire: Site, here: Host) -> None:
@@ -301,20 +303,24 @@ def test_other_network_namespace(wire: Site, here: Host) -> None:
         assert elsewhere.shown(NAME)["attached"]
 
 
-@pytest.mark.parametrize("hook", HOOKS)
-def test_killed_while_it_starts(here: Host, hook: str) -> None:
+@pytest.mark.parametrize(("hook", "function", "nth", "healer"), [
+    ("tc", "begin", 1, "stop"),  # loaded
+    ("tc", "pin", 1, "start"),  # an empty directory
+    ("tc", "add_clsact", 1, "stop"),  # it says what will be there
+    ("tc", "add_filters", 1, "stop"),  # a qdisc
+    ("tc", "_name", 2, "start"),  # one filter of two
+    ("tc", "pin", 2, "stop"),  # all but the counts
+    ("tc", "sentence", 1, "stop"),  # all
+    ("xdp", "_set_xdp", 1, "start"),
+    ("xdp", "pin", 2, "stop"),
+])
+def test_killed_while_it_starts(here: Host, hook: str, function: str, nth: int, healer: str) -> None:
     """Killed anywhere, a start leaves nothing to be seen or a whole thing; the next start or stop clears the rest."""
-    for point in itertools.count(1, 2):
-        words = [sys.executable, "-c", SUICIDE, str(point), "counters", "start", "-i", NAME, "--hook", hook]
-        code = subprocess.run(here.command(*words), capture_output=True, check=False).returncode
-        shown = json.loads(here.counters("show", "--json"))["interfaces"]
-        assert [row["attached"] for row in shown] in ([], [True])
-        assert here.counters("start", "-i", NAME, "--hook", hook) if point % 4 == 1 else True
-        here.counters("stop", "-i", NAME)
-        assert "httptop" not in here.attached(NAME)
-        assert "clsact" not in here.attached(NAME)
-        assert here.pinned() == []
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL
-    assert point > 10
+    words = [sys.executable, "-c", SUICIDE, function, str(nth), "counters", "start", "-i", NAME, "--hook", hook]
+    assert subprocess.run(here.command(*words), check=False).returncode == -signal.SIGKILL
+    shown = json.loads(here.counters("show", "--json"))["interfaces"]
+    assert [row["attached"] for row in shown] == [True] * (function == "sentence")
+    if healer == "start":
+        assert "counting on" in here.counters("start", "-i", NAME, "--hook", hook)
+        assert here.shown(NAME)["attached"]
+    here.counters("stop")

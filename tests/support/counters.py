@@ -24,7 +24,7 @@ from tests.support.program import HTTPTOP
 UNMOUNTED = "while umount /sys/fs/bpf 2>/dev/null; do :; done; echo ready; exec sleep infinity"
 PINS = "/sys/fs/bpf/httptop"
 PROG_LOAD, PROG_TYPE_XDP = 5, 6
-PASS_ALL = bytes.fromhex("b700000002000000" "9500000000000000")  # r0 = XDP_PASS; exit
+PASS_ALL = bytes.fromhex("b7000000020000009500000000000000")  # r0 = XDP_PASS; exit
 OURS = {"httptop_in", "httptop_out", "counts", "about", "starts"}
 
 

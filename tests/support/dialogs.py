@@ -261,7 +261,31 @@ def head_of_8_kb(script: Script) -> None:
         talk.ask(*cut(head, size))
         talk.answer(*cut(answer, size))
         talk.expect(("GET", "/long", 200, len(answer)))
+    talk.ask(head[:2], *cut(head[2:], MSS))
+    talk.answer(*cut(answer, MSS))
+    talk.expect(("GET", "/long", 200, len(answer)))
     talk.exchange()
+
+
+def long_heads_of_answers(script: Script) -> None:
+    """Heads of 1.5 and 3 KB with and without a body: longer than what is delivered of an answer."""
+    for count, size in ((15, 2000), (15, 500), (30, MSS)):
+        fields = b"\r\n".join(b"X-%d: %s" % (n, b"v" * 90) for n in range(count))
+        talk = script.dialog()
+        for method, status, more in (("GET", 200, b"Content-Length: 5\r\n\r\nhello"),
+                                     ("HEAD", 200, b"Content-Length: 5\r\n\r\n"),
+                                     ("GET", 304, b"Content-Length: 5\r\n\r\n"), ("DELETE", 204, b"\r\n"),
+                                     ("GET", 200, b"Transfer-Encoding: chunked\r\n\r\n" + chunks(OK))):
+            answer = b"HTTP/1.1 %d Word\r\n%s\r\n%s" % (status, fields, more)
+            talk.ask(get("/x", method))
+            talk.answer(*cut(answer, size))
+            talk.expect((method, "/x", status, len(answer)))
+        talk.exchange()
+        talk.ask(get("/last"))
+        answer = b"HTTP/1.1 200 Word\r\nContent-Length: 9\r\n%s\r\n\r\nlast body" % fields
+        talk.answer(*cut(answer, size))
+        talk.say(1, b"", flags=FIN | ACK)
+        talk.expect(("GET", "/last", 200, len(answer)))
 
 
 def forty_in_a_segment(script: Script) -> None:
@@ -547,6 +571,23 @@ def reordering(script: Script) -> None:
     talk.expect(GOT)
 
 
+def reordering_of_answers(script: Script) -> None:
+    """Each segment of pipelined answers is overtaken by the next one in turn, in bodies and where the next one begins."""
+    answers = [ok(b"1" * 3000), CHUNKED + chunks(b"2" * 1000, OK, b"2" * 2000), ok(GET * 60), OK]
+    rows: list[Row] = [("GET", f"/{n}", 200, len(answer)) for n, answer in enumerate(answers)]
+    pieces = cut(b"".join(answers), 900)
+    for late in range(1, len(pieces) - 1):
+        talk = script.dialog()
+        talk.ask(b"".join(get(f"/{n}") for n in range(len(answers))))
+        at = talk.next[1]
+        order = [*range(late), late + 1, late, *range(late + 2, len(pieces))]
+        for n in order:
+            talk.say(1, pieces[n], seq=at + 900 * n)
+        talk.next[1] = at + len(b"".join(answers))
+        talk.expect(*rows)
+        talk.exchange()
+
+
 def wrap_around(script: Script) -> None:
     """Sequence numbers that pass 2**32 at every place of a request and of its answer, and in a long body."""
     for back in range(0, len(GET) + 4, 3):
@@ -697,10 +738,11 @@ def unreadable(script: Script) -> None:
 
 CASES: tuple[Case, ...] = (
     ipv4_options, ipv6_extensions, vlan_tags, padding, super_packets_without_length, fragments, data_on_syn,
-    request_line_split_anywhere, response_split_anywhere, one_byte_per_segment, head_of_8_kb, forty_in_a_segment,
+    request_line_split_anywhere, response_split_anywhere, one_byte_per_segment, head_of_8_kb, long_heads_of_answers,
+    forty_in_a_segment,
     pipelined_in_segments, begins_in_the_middle, bodies_like_messages, long_bodies_like_messages, without_body,
     refused_expectation, until_close, connect, upgrade, target_forms, methods, no_requests, retransmissions, overlap,
-    reordering, wrap_around, middle_of_a_connection, one_direction, loss_in_bodies, loss_in_heads, loss_of_messages,
+    reordering, reordering_of_answers, wrap_around, middle_of_a_connection, one_direction, loss_in_bodies, loss_in_heads, loss_of_messages,
     unanswered, ports_used_again, half_closed, unreadable,
 )
 

@@ -153,7 +153,7 @@ def repeats_with_more() -> Frames:
 def followed() -> Frames:
     """What comes behind a head is followed up to a bound, after each method, ended or not, and after a short start."""
     for method in (*METHODS, b"ANY"):
-        for end in (b"", b"\r\n", b"\r\n\r\n", b"\r\n\r\nbody", b"\r\n\r\nbody\r\n\r\n"):
+        for end in (b"", b"\r\n", b"\r\n\r\n", b"\r\n\r\nbody", b"\r\n\r\nBODY", b"\r\n\r\nbody\r\n\r\n"):
             talk = Talk()
             yield from talk.client(method + b" / HTTP/1.1\r\nHost: a" + end, *[b"z" * 1024] * 17)
             yield from talk.server(OK.ljust(1100), b"more")

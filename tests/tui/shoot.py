@@ -130,6 +130,7 @@ def shoot_live(directory: Path) -> None:
 
 def main(directory: str, *names: str) -> None:
     """Pictures of recorded Snapshots; of live traffic if the first name is --live."""
+    os.environ["COLORTERM"] = "truecolor"
     if directory == "--svgs":
         print(json.dumps(asyncio.run(live_svgs())))
         return

@@ -249,6 +249,22 @@ async def test_ascii_and_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
                     assert segment.style.bgcolor is None or segment.style.bgcolor.is_default
 
 
+@pytest.mark.parametrize("term", ["linux", "screen", "vt220", "xterm-16color"])
+async def test_eight_colours(monkeypatch: pytest.MonkeyPatch, term: str) -> None:
+    """A terminal of few colours gets only the basic ones on its own background; the classes still differ."""
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.delenv("COLORTERM")
+    async with running(snapshots.error_burst()) as (app, pilot):
+        await pilot.press("down")
+        await pilot.pause()
+        for strip in app.screen._compositor.render_strips():
+            for _, style, _ in strip:
+                for color in (style.color, style.bgcolor) if style else ():
+                    assert color is None or color.is_default or color.number in range(8), color
+        styles = [app.look.palette[name] for name in ("2xx", "3xx", "4xx", "5xx", "text")]
+        assert len(set(styles)) == 5
+
+
 async def test_unknown_processes_are_a_row() -> None:
     """Requests of no known process are a visible row."""
     async with running(snapshots.unknown_owners()) as (app, _):

@@ -1,0 +1,170 @@
+"""Counters without a kernel: what readings look like as a table, JSON and OpenMetrics, and what the command refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_older_format
+
+from httptop.counters import cli, pins, show
+from httptop.counters.pins import About, Hook
+from httptop.counters.readings import Reading, per_second
+from httptop.counters.show import Moment
+from httptop.errors import HttptopError, UsageError
+from httptop.records import METHODS, STATUS_CLASSES
+
+SECOND_NS = 1_000_000_000
+START_NS = 1_750_000_000 * SECOND_NS
+COUNTS = tuple(range(1000, 1001 + pins.MESSAGES))  # GET 1000, ... PATCH 1008, other, 1xx 1010, ... packets 1016
+
+
+def reading(interface: str = "eth0", hook: Hook = Hook.TC, *, add: int = 0, attached: bool = True,
+            started_ns: int = START_NS) -> Reading:
+    counts = {way: tuple(count + add * (place + 1) for count in COUNTS) for place, way in enumerate(hook.ways)}
+    return Reading(interface, hook, started_ns, attached, counts)
+
+
+def moment(*readings: Reading, before: tuple[Reading, ...] = (), seconds: float = 2.0) -> Moment:
+    return Moment(START_NS + SECOND_NS, readings, {one.interface: one for one in before}, seconds)
+
+
+def samples(text: str) -> dict[str, dict[tuple[str, ...], float]]:
+    """OpenMetrics by name and label values; the parser is strict."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in parse_openmetrics(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+    return found
+
+
+def test_table() -> None:
+    """A row for each count, a column for each direction, and rates as soon as there are two readings."""
+    once = show.table(moment(reading()))
+    assert once.splitlines()[0] == "eth0: tc, since 2025-06-15T15:06:40Z"
+    assert "  requests GET         1,000   1,000" in once
+    assert "  packets              1,016   1,016" in once
+    assert len(once.splitlines()) == 2 + len(COUNTS)
+    again = show.table(moment(reading(add=3), before=(reading(),)))
+    assert again.splitlines()[1].split() == ["ingress", "egress", "ingress/s", "egress/s"]
+    assert "responses other      1,018   1,021        1.5       3.0" in again
+
+
+def test_table_of_several() -> None:
+    """One block each; XDP says its mode and has one column; what is no longer attached says so."""
+    text = show.table(moment(reading("eth0", Hook.XDP_GENERIC), reading("eth1", attached=False)))
+    first, second = text.split("\n\n")
+    assert first.startswith("eth0: generic xdp, since")
+    assert first.splitlines()[1].split() == ["ingress"]
+    assert "not attached any more" in second
+    assert show.table(moment()) == show.NONE_RUN
+
+
+def test_json() -> None:
+    """One line, by direction, with the names of the screen; rates are null without an earlier reading."""
+    text = show.dumps(moment(reading(hook=Hook.XDP_NATIVE)))
+    assert text.count("\n") == 1
+    [found] = json.loads(text)["interfaces"]
+    assert (found["interface"], found["hook"], found["mode"]) == ("eth0", "xdp", "native")
+    assert (found["attached"], found["since"], found["per_second"]) == (True, "2025-06-15T15:06:40.000Z", None)
+    assert list(found["counts"]) == ["ingress"]
+    counts = found["counts"]["ingress"]
+    assert counts["requests"] == dict(zip((*METHODS, "other"), COUNTS, strict=False))
+    assert counts["responses"] == dict(zip(STATUS_CLASSES, COUNTS[10:], strict=False))
+    assert counts["packets"] == 1016
+
+
+def test_json_rates() -> None:
+    """Rates have the shape of the counts."""
+    [found] = json.loads(show.dumps(moment(reading(add=1), before=(reading(),))))["interfaces"]
+    assert found["per_second"]["egress"]["requests"]["GET"] == 1.0
+    assert found["per_second"]["ingress"]["packets"] == 0.5
+
+
+def test_rates_of_counters_started_again() -> None:
+    """Counts that began again meanwhile are no rate."""
+    rates = per_second(reading(started_ns=START_NS + 1), reading(add=7), 2.0)
+    assert set(rates["ingress"]) == {0.0}
+
+
+def test_openmetrics() -> None:
+    """A strict parser reads every count, by method, status class and direction, of all interfaces."""
+    found = samples(show.openmetrics(moment(reading(), reading("eth1", Hook.XDP_NATIVE, attached=False))))
+    assert found["httptop_counters_requests_total"]["eth0", "egress", "PATCH"] == 1008
+    assert found["httptop_counters_requests_total"]["eth1", "ingress", "other"] == 1009
+    assert found["httptop_counters_responses_total"]["eth0", "ingress", "5xx"] == 1014
+    assert found["httptop_counters_packets_total"] == {("eth0", "ingress"): 1016, ("eth0", "egress"): 1016,
+                                                       ("eth1", "ingress"): 1016}
+    assert found["httptop_counters_attached"] == {("eth0", "tc", ""): 1, ("eth1", "xdp", "native"): 0}
+    assert found["httptop_counters_start_time_seconds"]["eth0",] == START_NS / SECOND_NS
+
+
+def test_openmetrics_for_the_textfile_collector() -> None:
+    """The older text format, which the node_exporter reads from files, takes it too: no type that it does not know."""
+    text = show.openmetrics(moment(reading()))
+    assert {line.split()[3] for line in text.splitlines() if line.startswith("# TYPE")} == {"counter", "gauge"}
+    values = {sample.name: sample.value for family in parse_older_format(text) for sample in family.samples}
+    assert values["httptop_counters_packets_total"] == 1016
+
+
+def test_openmetrics_escapes() -> None:
+    """An interface may be named with quotes and backslashes."""
+    text = show.openmetrics(moment(reading('a"b\\c')))
+    assert samples(text)["httptop_counters_packets_total"]['a"b\\c', "ingress"] == 1016
+
+
+def test_openmetrics_of_nothing() -> None:
+    """Without counters it is still a valid answer, with no samples."""
+    assert samples(show.openmetrics(moment())) == {}
+
+
+def test_about_is_what_was_packed() -> None:
+    """What is left in the kernel is read back; another layout is refused with what to do."""
+    about = About(Hook.XDP_GENERIC, 7, False, (11, 0), 4026531840, START_NS)
+    assert pins.unpack(about.pack()) == about
+    with pytest.raises(HttptopError, match="another version"):
+        pins.unpack(b"\x09" + about.pack()[1:])
+
+
+def test_names_without_dots() -> None:
+    """A BPF file system takes no dots; a colon, which it takes, is in no interface name."""
+    assert pins.directory("eth0.100") == pins.ROOT / "eth0:100"
+
+
+class Nowhere:
+    """A world that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+
+@pytest.mark.parametrize(("arguments", "complaint"), [
+    ((), "to do what"),
+    (("restart",), "does not know 'restart'"),
+    (("start",), "which interface"),
+    (("start", "-i", "eth0", "--hook", "socket"), "--hook: invalid choice"),
+    (("start", "-i", "eth0", "--jsno"), "no flag --jsno"),
+    (("start", "-i", "a/b"), "no interface name"),
+    (("show", "--json", "--openmetrics"), "not allowed with"),
+    (("show", "--watch", "0"), "no number of seconds"),
+    (("show", "--openmetrics", "--watch", "1"), "has no rates"),
+    (("show", "eth0"), "'eth0' is not expected here"),
+])
+def test_wrong_usage(arguments: tuple[str, ...], complaint: str) -> None:
+    """What is wrong is said, with what to do, and exit code 2."""
+    with pytest.raises(UsageError) as raised:
+        cli.main(arguments, Nowhere())
+    assert complaint in raised.value.what
+    assert raised.value.do
+
+
+def test_help_tells_the_limits() -> None:
+    """The help says what is counted twice and what not at all."""
+    world = Nowhere()
+    assert cli.main(("start", "--help"), world) == 0
+    for words in ("start -i IFACE", "retransmission", "counts in both directions"):
+        assert words in world.text
