@@ -4,12 +4,13 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=CI,HTTPTOP_CORPUS)
 
-.PHONY: help setup demo test truth fuzz bench lint clean
+.PHONY: help setup demo test matrix truth fuzz bench lint clean
 
 help:
 	@echo "make setup   BCC from the distribution, httptop into $(VENV)"
 	@echo "make demo    the live screen on traffic that httptop makes itself"
 	@echo "make test    all tests, as root (ARGS=... goes to pytest)"
+	@echo "make matrix  who served and who asked, with real servers and clients of every kind"
 	@echo "make truth   recall and precision on captures that other people made"
 	@echo "make fuzz    the parser and the path from file to messages, a minute each"
 	@echo "make bench   what httptop costs (ARGS=--quick for a first look)"
@@ -40,6 +41,14 @@ demo: setup
 
 test: $(VENV)/.ready-test
 	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m pytest $(ARGS)
+
+$(VENV)/.ready-matrix: $(VENV)/.ready-test
+	@$(PIP) --editable '.[matrix]'
+	@.ci/packages matrix
+	@touch $@
+
+matrix: $(VENV)/.ready-matrix
+	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m pytest tests/matrix $(ARGS)
 
 truth: $(VENV)/.ready-dev
 	$(VENV)/bin/python -m tests.truth.score --verbose

@@ -120,6 +120,8 @@ static __always_inline __u32 token_length(const __u8 *b, __u32 n)
 /* By the first bytes alone: kind << 8 | counter. KIND_NONE with COUNT_OTHER: the whole line must be seen. */
 static __always_inline __u32 classify_start(const __u8 *b, __u32 n)
 {
+	if (!is_tchar(b[0])) /* bodies and ciphertext, most of them */
+		return 0;
 	if (n >= STATUS_LINE_MIN && is_status_line(b))
 		return KIND_RESPONSE << 8 | status_class(b);
 	__u32 method = known_method(b);

@@ -108,7 +108,8 @@ class World:
 
         return PcapSource(path, options.ports)
 
-    def engines(self, options: Options, exchanges: deque[Exchange] | None = None) -> Callable[[Source], Engine]:
+    def engines(self, options: Options, exchanges: deque[Exchange] | None = None,
+                recent: int = 0) -> Callable[[Source], Engine]:
         """What makes the Engine of an opened source. All is imported by now: after root is given up it may be late."""
         from httptop.capture.system import identify
         from httptop.engine import Engine
@@ -116,7 +117,7 @@ class World:
         def engine(source: Source) -> Engine:
             lookup = identify if source.info.kind == "live" else _nobody
             return Engine(source.info, source.epoch_offset_ns, lookup, source.owner, keep_query=options.keep_query,
-                          exchanges=exchanges)
+                          exchanges=exchanges, recent=recent)
 
         return engine
 
@@ -133,11 +134,13 @@ class World:
         from httptop.worker import Worker
 
         counters = readings.mention() if options.file is None else ""
-        recent: deque[Exchange] = deque(maxlen=RECENT_EXCHANGES)
-        app = HttptopApp(Worker(source, self.engines(options, recent), options.delay_s), interval_s=options.delay_s,
-                         initial_filter=options.filter, ascii_only=options.ascii, color=options.color,
+        worker = Worker(source, self.engines(options, recent=RECENT_EXCHANGES), options.delay_s)
+        app = HttptopApp(worker, interval_s=options.delay_s, initial_filter=options.filter, sort=options.sort,
+                         ascii_only=options.ascii, color=options.color,
                          notice=f"counters run {counters}" if counters else "")
         app.run()
+        if app.failure is not None:  # the terminal is as it was: say it again where it stays
+            raise app.failure
         return app.return_code or 0
 
 
@@ -269,9 +272,10 @@ def _snapshots(source: Source, options: Options, world: World) -> Iterator[Snaps
 
 
 def _printer(options: Options, world: World) -> Callable[[Snapshot], str]:
+    from httptop import sorting
     from httptop.export import View, json_export, table
 
-    view = View(options.filter, options.ports, options.sort, options.rows)
+    view = View(options.filter, options.ports, options.sort or sorting.DEFAULT, options.rows)
     if options.json:
         return lambda snapshot: json_export.dumps(snapshot, view)
     return lambda snapshot: table.render_table(snapshot, view, width=world.width(), ascii_only=options.ascii)

@@ -13,6 +13,8 @@ from httptop.http1 import Request, Response
 from httptop.records import FLAG_FIN, FLAG_FOLLOWED, FLAG_NEW, FLAG_RST, NO_OWNER, Kind, Record
 from httptop.streams import HeadCache, State, Stream, after
 
+_HEAD = State.HEAD  # a member of an Enum is slow to look up
+
 STASH_MAX = 64  # segments of one direction kept while a hole in a head may still be filled
 BACK_BYTES, AHEAD_BYTES = 1 << 20, 1 << 28  # further away than this, a number belongs to another connection
 
@@ -27,7 +29,14 @@ class Decoder:
 
     def feed(self, flow: Flow, record: Record) -> None:
         """One record of `flow`, in the order of capture."""
-        stream = flow.streams[record.sender]
+        stream, peer = flow.streams[record.sender], flow.streams[1 - record.sender]
+        if (record.seq == stream.position and stream.state is _HEAD and stream.started and record.data
+                and not (record.flags & FLAG_NEW or stream.buffer or stream.stash or peer.stash or flow.tunnel)):
+            self._expected(flow, stream, record)  # nearly always
+        else:
+            self._unexpected(flow, stream, record)
+
+    def _unexpected(self, flow: Flow, stream: Stream, record: Record) -> None:
         if record.kind == Kind.END:
             self._end(flow, record)
             return
@@ -40,10 +49,7 @@ class Decoder:
         peer = flow.streams[1 - record.sender]
         if peer.stash and after(record.ack, peer.position) > 0:
             self._give_up(flow, peer)  # what is missing has arrived there, and will not come again
-        if stream.position == record.seq and stream.state is State.HEAD and stream.started and not stream.buffer:
-            self._expected(flow, stream, record)
-        else:
-            self._place(flow, stream, record)
+        self._place(flow, stream, record)
         if stream.stash:
             self._unstash(flow, stream)
 

@@ -8,7 +8,7 @@ from itertools import islice
 from httptop import losses, records, stats
 from httptop.cells import Cells, Marks, MutableCell, Recent
 from httptop.decoder import Decoder
-from httptop.exchanges import Log, path_of
+from httptop.exchanges import Log, Told, exchange, path_of
 from httptop.flows import Flow, Pending
 from httptop.http1 import Request, Response
 from httptop.owners import Find, Lookup, Owned, Owners, not_found
@@ -29,7 +29,6 @@ IN_FLIGHT_SHOWN = 200  # oldest first
 PATH_MAX = 1024  # characters of a path that are kept: what is longer is one row, told apart by its beginning
 HISTORY_S = 120
 MEMO_MAX = 8192  # exchanges whose cells are remembered: the same ones come again and again
-_NO_CLASS = "other"
 
 
 Attribution = tuple["Process | None", str, str]
@@ -40,16 +39,16 @@ class Engine:
     """The only mutable object of the core. `lookup` asks the host about a pid."""
 
     def __init__(self, info: SourceInfo, epoch_offset_ns: int, lookup: Lookup, find: Find = not_found, *,
-                 keep_query: bool = False, start_ns: int | None = None,
-                 exchanges: deque[Exchange] | None = None) -> None:
-        """`exchanges`: where each exchange is put; it bounds itself, or its reader empties it."""
-        self._exchanges = exchanges
-        self._log = None if exchanges is None else Log(exchanges.append, self._owned, epoch_offset_ns,
-                                                       keep_query=keep_query)
+                 keep_query: bool = False,
+                 exchanges: deque[Exchange] | None = None, recent: int = 0) -> None:
+        """`exchanges`: where each exchange is put, for a reader who empties it; `recent`: how many Snapshots hold."""
+        self._told: deque[Told] = deque(maxlen=recent)
+        tell = self._told.append if exchanges is None else lambda told: exchanges.append(self._exchange(told))
+        self._log = Log(tell, self._owned) if recent or exchanges is not None else None
         self._info = info
         self._epoch_offset_ns = epoch_offset_ns
         self._keep_query = keep_query
-        self._start_ns = start_ns
+        self._start_ns: int | None = None
         self._marks: Marks | None = None
         self._owners = Owners(lookup, find)
         self._decoder = Decoder(self)
@@ -59,7 +58,7 @@ class Engine:
         self._counters: tuple[int, ...] = (0,) * records.COUNTERS
         self._candidates = [0] * (records.COUNTERS + 1)  # delivered, by kernel counter
         self._methods: Counter[str] = Counter()
-        self._classes: Counter[str] = Counter()
+        self._statuses: Counter[int] = Counter()
         self._events: Counter[str] = Counter()  # losses and skips that user space finds
         self._accepts: dict[Process, Recent] = {}
         self._attribution: dict[Attribution, Recent] = {}
@@ -106,11 +105,12 @@ class Engine:
                 flow = self._new_flow(key)
             else:
                 flows.move_to_end(key)
+            owners = flow.owners
             low, high = record.owners
-            if low != NO_OWNER:
-                flow.owners[0] = low
-            if high != NO_OWNER:
-                flow.owners[1] = high
+            if low != owners[0] and low != NO_OWNER:
+                owners[0] = self._owners.share(low)
+            if high != owners[1] and high != NO_OWNER:
+                owners[1] = self._owners.share(high)
             candidates[record.counter] += 1
             if record.kind:
                 decode(flow, record)
@@ -134,7 +134,7 @@ class Engine:
     def on_response(self, flow: Flow, pending: Pending | None, head: Response, _seq: int, ts_ns: int) -> None:
         """A response head is complete; `pending` None: interim, or to a request that was never seen."""
         status = head.status
-        self._classes[f"{status // 100}xx" if 100 <= status < 600 else _NO_CLASS] += 1
+        self._statuses[status] += 1
         interim = pending is None and 100 <= status < 200
         if self._log is not None and not interim:
             self._log.response(flow, pending, head, ts_ns)
@@ -219,6 +219,9 @@ class Engine:
         return (self._attribution.setdefault((server.process, "server", server.how), Recent()),
                 self._attribution.setdefault((client.process, "client", client.how), Recent()))
 
+    def _exchange(self, told: Told) -> Exchange:
+        return exchange(told, self._epoch_offset_ns, keep_query=self._keep_query)
+
     def _path(self, head: Request) -> str:
         return path_of(head.target, keep_query=self._keep_query)[:PATH_MAX]
 
@@ -230,7 +233,7 @@ class Engine:
         if self._marks is None:
             self._marks = Marks(start_ns)
         mark, base, window_s = self._marks.take(now_ns)
-        totals, completeness = losses.totals(self._counters, self._candidates, self._methods, self._classes)
+        totals, completeness = losses.totals(self._counters, self._candidates, self._methods, self._statuses)
         waiting = Counter(self._request_cell(flow, pending) for pending, flow in self._in_flight.items())
         cells = self._cells.freeze(mark, base, waiting)
         return Snapshot(
@@ -250,7 +253,7 @@ class Engine:
                               if exchanges.total and how != REMOTE and (process is not None or role == "server")),
             in_flight=tuple(self._waiting(now_ns)),
             in_flight_total=len(self._in_flight),
-            exchanges=tuple(self._exchanges or ()),
+            exchanges=tuple(map(self._exchange, self._told)),
             losses=losses.rows(self._counters, self._events),
             skipped=losses.skipped(self._counters, self._events, self._cells.folded),
             self_cost=cost or SelfCost(),

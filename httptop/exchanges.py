@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
+from typing import NamedTuple
 
 from httptop.flows import Flow, Pending
 from httptop.http1 import Response
@@ -25,40 +25,49 @@ def path_of(target: str, *, keep_query: bool) -> str:
     return path if keep_query else path.partition("?")[0].partition("#")[0]
 
 
-class Log:
-    """Makes Exchanges and hands them to `tell`. `ends` finds the processes of a flow at a time."""
+class Told(NamedTuple):
+    """What is known of an exchange when it is over; most are never looked at, so it is kept as it comes."""
 
-    def __init__(self, tell: Callable[[Exchange], object], ends: Ends, epoch_offset_ns: int, *,
-                 keep_query: bool) -> None:
+    flow: bytes
+    client: int
+    pending: Pending | None
+    head: Response | None
+    ts_ns: int  # when the response began, or the request was complete
+    length: int | None
+    server_owned: Owned
+    client_owned: Owned
+
+
+class Log:
+    """Notices when exchanges are over, and tells. `ends` finds the processes of a flow at a time."""
+
+    def __init__(self, tell: Callable[[Told], object], ends: Ends) -> None:
         self._tell = tell
         self._ends = ends
-        self._epoch_offset_ns = epoch_offset_ns
-        self._keep_query = keep_query
-        self._open: OrderedDict[Flow, tuple[Exchange, int]] = OrderedDict()
+        self._open: OrderedDict[Flow, tuple[Pending | None, Response, int, Owned, Owned]] = OrderedDict()
 
     def response(self, flow: Flow, pending: Pending | None, head: Response, ts_ns: int) -> None:
         """A final response began at `ts_ns`; `response_end` will say how long it is."""
         self.end(flow, None)
-        exchange = replace(
-            self._exchange(flow, pending, ts_ns), status=head.status, version=head.version,
-            latency_ns=max(ts_ns - pending.end_ns, 0) if pending is not None else None)
-        self._open[flow] = (exchange, ts_ns)
+        self._open[flow] = (pending, head, ts_ns, *self._ends(flow, ts_ns))
 
     def end(self, flow: Flow, length: int | None) -> None:
         """The open response of `flow`, if there is one, is complete."""
         known = self._open.pop(flow, None)
         if known is not None:
-            self._tell(replace(known[0], response_bytes=length))
+            pending, head, ts_ns, server, client = known
+            self._tell(Told(flow.key, flow.client or 0, pending, head, ts_ns, length, server, client))
 
     def unanswered(self, flow: Flow, pending: Pending) -> None:
         """It will not be answered, or there is no more time."""
-        self._tell(self._exchange(flow, pending, pending.end_ns))
+        ends = self._ends(flow, pending.end_ns)
+        self._tell(Told(flow.key, flow.client or 0, pending, None, pending.end_ns, None, *ends))
 
     def expire(self, now_ns: int) -> None:
         """Tell what began so long before `now_ns` that its end will not be seen soon."""
         while self._open:
-            flow, (_, ts_ns) = next(iter(self._open.items()))
-            if now_ns - ts_ns < LATE_NS:
+            flow, known = next(iter(self._open.items()))
+            if now_ns - known[2] < LATE_NS:
                 return
             self.end(flow, None)
 
@@ -67,20 +76,24 @@ class Log:
         while self._open:
             self.end(next(iter(self._open)), None)
 
-    def _exchange(self, flow: Flow, pending: Pending | None, ts_ns: int) -> Exchange:
-        client = flow.client or 0
-        ends = endpoints(flow.key)
-        server_owned, client_owned = self._ends(flow, ts_ns)
-        head = pending.head if pending is not None else None
-        target = head.target if head is not None else ""
-        return Exchange(
-            ts_ns=(pending.end_ns if pending is not None else ts_ns) + self._epoch_offset_ns,
-            client_end=ends[client], server_end=ends[1 - client],
-            method=head.method if head is not None else None,
-            host=head.host if head is not None else "",
-            path=path_of(target, keep_query=self._keep_query),
-            target=target if self._keep_query else target.partition("?")[0],
-            version=head.version if head is not None else "",
-            status=None, latency_ns=None, response_bytes=None,
-            server=server_owned.process, client=client_owned.process,
-            server_how=server_owned.how, client_how=client_owned.how)
+
+def exchange(told: Told, epoch_offset_ns: int, *, keep_query: bool) -> Exchange:
+    """As a face wants it."""
+    request = told.pending.head if told.pending is not None else None
+    begun_ns = told.pending.end_ns if told.pending is not None else told.ts_ns
+    answered = told.pending is not None and told.head is not None
+    target = request.target if request is not None else ""
+    ends = endpoints(told.flow)
+    return Exchange(
+        ts_ns=begun_ns + epoch_offset_ns,
+        client_end=ends[told.client], server_end=ends[1 - told.client],
+        method=request.method if request is not None else None,
+        host=request.host if request is not None else "",
+        path=path_of(target, keep_query=keep_query),
+        target=target if keep_query else target.partition("?")[0],
+        version=told.head.version if told.head is not None else request.version if request is not None else "",
+        status=told.head.status if told.head is not None else None,
+        latency_ns=max(told.ts_ns - begun_ns, 0) if answered else None,
+        response_bytes=told.length,
+        server=told.server_owned.process, client=told.client_owned.process,
+        server_how=told.server_owned.how, client_how=told.client_owned.how)

@@ -78,13 +78,15 @@ class Pairing:
     def request(self, flow: Flow, stream: Stream, head: Request, record: Record) -> None:
         """`record` holds the last byte of the head."""
         flow.client = record.sender
-        self._drop_missed(flow, record)
+        if flow.pending:
+            self._drop_missed(flow, record)
         self._end_answer(flow, record)
-        pending = Pending(head, stream, record, alone=not flow.pending)
-        place = len(flow.pending)
-        while place and after(pending.seq, flow.pending[place - 1].seq) < 0:  # overtaken on its way to us
+        waiting = flow.pending
+        pending = Pending(head, stream, record, alone=not waiting)
+        place = len(waiting)
+        while place and after(pending.seq, waiting[place - 1].seq) < 0:  # overtaken on its way to us
             place -= 1
-        flow.pending.insert(place, pending)
+        waiting.insert(place, pending)
         stream.expect_body(head, none=False)
         self._sink.on_request(flow, pending)
         if len(flow.pending) > PENDING_MAX:
@@ -110,7 +112,7 @@ class Pairing:
     def _end_answer(self, flow: Flow, record: Record) -> None:
         """A client that waits for its answers has all of the last one when it asks again: its ACK tells the length."""
         server = flow.streams[1 - record.sender]
-        if not flow.pending and server.messages and server.state in (State.UNKNOWN, State.CHUNKED):
+        if server.state >= State.CHUNKED and not flow.pending and server.messages:
             self.response_ends(flow, server, record.ack)
 
     def response(self, flow: Flow, stream: Stream, head: Response, record: Record) -> None:

@@ -34,13 +34,16 @@ SKIPS: dict[str, Counter | None] = {
 
 
 def totals(counters: tuple[int, ...], delivered: Sequence[int], methods: Mapping[str, int],
-           classes: Mapping[str, int]) -> tuple[Totals, float]:
+           statuses: Mapping[int, int]) -> tuple[Totals, float]:
     """Totals and completeness: messages in the tables, and candidates that the kernel counted but did not deliver.
 
     A candidate that was delivered counts as what it turned out to be: a message, several, or none.
     """
     by_method = dict(methods)
-    by_status = dict(classes)
+    by_status: dict[str, int] = {}
+    for status, count in statuses.items():
+        name = f"{status // 100}xx" if 100 <= status < 600 else STATUS_CLASSES[-1]
+        by_status[name] = by_status.get(name, 0) + count
     missing = 0
     for counter in range(Counter.GET, Counter.LOST_REQUEST):
         lost = max(counters[counter] - delivered[counter], 0)

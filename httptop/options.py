@@ -38,7 +38,7 @@ exit codes:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for. `iterations` None: until interrupted; `rows` None: as the face thinks best."""
+    """What the user asked for. `iterations` None: until interrupted; `rows` None and `sort` "": as the face likes."""
 
     interfaces: tuple[str, ...] = ()
     file: str | None = None
@@ -50,7 +50,7 @@ class Options:
     ports: frozenset[int] = frozenset()
     netns: str | None = None
     filter: Filter = EVERYTHING
-    sort: str = sorting.DEFAULT
+    sort: str = ""
     rows: int | None = None
     keep_query: bool = False
     check: bool = False
@@ -182,7 +182,7 @@ def _add_output_flags(add: Callable[..., argparse.Action]) -> None:
     add("--once", action="store_true", help="one snapshot after one delay, then exit; of a file: the whole file")
     add("--json", action="store_true", help="JSON instead of tables, one object per line")
     add("--log", action="store_true", help="one line per exchange as it completes, in place of tables")
-    add("-s", "--sort", metavar="KEY", type=_sort_key, default=sorting.DEFAULT, help="'--sort help' lists the keys")
+    add("-s", "--sort", metavar="KEY", type=_sort_key, help="'--sort help' lists the keys")
     add("--rows", metavar="N", type=_between(1, 10**6, "number of rows"), help="at most N rows per table")
     add("--no-color", action="store_true", help="no colours; so does NO_COLOR in the environment")
     add("--ascii", action="store_true", help="ASCII characters only")
@@ -225,7 +225,7 @@ def parse(arguments: Sequence[str]) -> Options:
         ports=frozenset(given.port),
         netns=given.netns,
         filter=_filter(given),
-        sort=given.sort,
+        sort=given.sort or "",
         rows=given.rows,
         keep_query=given.keep_query,
         check=given.check,

@@ -20,7 +20,7 @@ from httptop.records import (
 )
 from httptop.snapshot import Process
 
-PEERS_MAX = 65536  # accepted connections that are remembered by their peer's address
+PEERS_MAX = 4096  # accepted connections that are remembered by their peer's address, until somebody reads from them
 PROCESSES_MAX = 16384  # processes that are remembered by what the kernel said of them
 STRANGERS_MAX = 65536
 LATE_MAX = 4096  # ends of flows that were looked up late
@@ -57,12 +57,19 @@ class Owners:
     def __init__(self, lookup: Lookup, find: Find = not_found) -> None:
         self._lookup = lookup
         self._find = find
+        self._shared: dict[bytes, bytes] = {}
         self._known: OrderedDict[bytes, tuple[Owned, int]] = OrderedDict()  # until when
         self._processes: OrderedDict[tuple[int, float | str], Process] = OrderedDict()
         self._peers: OrderedDict[bytes, bytes] = OrderedDict()
         self._late: dict[tuple[bytes, int], tuple[bytes, int]] = {}
         self._addresses: set[bytes] = set()  # where processes of this host were seen
         self._strangers: set[bytes] = set()  # addresses of clients that are other hosts
+
+    def share(self, owner: bytes) -> bytes:
+        """The same bytes, kept once for all flows of a process."""
+        if len(self._shared) >= PROCESSES_MAX:
+            self._shared.clear()
+        return self._shared.setdefault(owner, owner)
 
     def process(self, owner: bytes, now_ns: int) -> Owned:
         """The process that the kernel's `struct owner` names."""
@@ -99,7 +106,7 @@ class Owners:
         """Remember who took the connection of this peer."""
         if accept.peer_port == b"\0\0":
             return
-        self._peers[accept.peer_addr + accept.peer_port] = accept.owner
+        self._peers[accept.peer_addr + accept.peer_port] = self.share(accept.owner)
         if len(self._peers) > PEERS_MAX:
             self._peers.popitem(last=False)
 
@@ -128,7 +135,8 @@ class Owners:
         address = _address(flow, end)
         if address in self._strangers:
             return True
-        if address in self._addresses or address == _address(flow, 1 - end) or self._again(flow, end, now_ns) != NO_OWNER:
+        ours = address in self._addresses or address == _address(flow, 1 - end)
+        if ours or self._again(flow, end, now_ns) != NO_OWNER:
             return False
         if len(self._strangers) >= STRANGERS_MAX:
             self._strangers.clear()

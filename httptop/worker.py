@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 from httptop.capture import Source
 from httptop.engine import Engine
@@ -14,27 +14,29 @@ from httptop.snapshot import Exchange, Snapshot
 
 READ_S = 0.1  # how long a read may take: bounds how late a stop is heard
 STOP_S = 2.0  # after that long the thread is left to die with the process
-FIRST_S = 0.2  # a screen that has just been started shows what there is soon, whatever its delay
+EARLY_S = (0.0, 0.25)  # a screen says at once that it watches, and shows what there is soon, whatever its delay
 
 MakeEngine = Callable[[Source], Engine]
 Publish = Callable[["Snapshot | HttptopError"], None]
 
 
 def stream(source: Source, make_engine: MakeEngine, delay_s: float, stop: threading.Event,
-           first_s: float | None = None) -> Generator[Snapshot, None, None]:
+           early_s: Sequence[float] = ()) -> Generator[Snapshot, None, None]:
     """Open `source` and yield a Snapshot every `delay_s`, and a last one at the end of a file or when it fails.
 
-    `first_s`: how soon the first one is wanted, if not after `delay_s`.
+    `early_s`: seconds after the opening when one is wanted besides.
 
     Raises HttptopError if it cannot be opened, or, after the last Snapshot, what ended it.
     """
     try:
         source.open()
         engine = make_engine(source)
-        due_s = time.monotonic() + (delay_s if first_s is None else min(first_s, delay_s))
+        opened_s = time.monotonic()
+        early = [opened_s + early for early in early_s if early < delay_s]
+        due_s = opened_s + delay_s
         while not stop.is_set():
             try:
-                batch = source.read(max(min(READ_S, due_s - time.monotonic()), 0.0))
+                batch = source.read(max(min(READ_S, min([*early, due_s]) - time.monotonic()), 0.0))
             except HttptopError:
                 yield finish(source, engine)
                 raise
@@ -42,9 +44,13 @@ def stream(source: Source, make_engine: MakeEngine, delay_s: float, stop: thread
             if batch.eof:
                 yield finish(source, engine)
                 return
-            if source.info.kind == "live" and time.monotonic() >= due_s:
-                due_s = max(due_s + delay_s, time.monotonic())
-                yield engine.snapshot(batch.now_ns, source.cost())
+            now_s = time.monotonic()
+            if source.info.kind != "live" or now_s < min([*early, due_s]):
+                continue
+            early = [at for at in early if at > now_s]
+            if now_s >= due_s:
+                due_s = max(due_s + delay_s, now_s)
+            yield engine.snapshot(batch.now_ns, source.cost())
     finally:
         source.close()
 
@@ -119,7 +125,7 @@ class Worker:
 
     def _run(self, publish: Publish) -> None:
         try:
-            for snapshot in stream(self._source, self._make_engine, self._delay_s, self._stop, FIRST_S):
+            for snapshot in stream(self._source, self._make_engine, self._delay_s, self._stop, EARLY_S):
                 publish(snapshot)
         except HttptopError as error:
             publish(error)

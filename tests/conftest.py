@@ -12,7 +12,7 @@ pytest.register_assert_rewrite("tests.support")
 
 from tests.support.net import Site, site  # noqa: E402 - its assertions are to explain themselves
 
-ON_THE_KERNEL = (Path(__file__).parent / "kernel", Path(__file__).parent / "e2e")
+ON_THE_KERNEL = tuple(Path(__file__).parent / name for name in ("kernel", "e2e", "matrix"))
 
 
 def _on_the_kernel(item: pytest.Item) -> bool:

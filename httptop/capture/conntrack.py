@@ -7,6 +7,7 @@ they are asked for, reading the events later does not. A kernel that tracks no c
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -49,7 +50,7 @@ class Conntrack:
             self._events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
             self._events.bind((0, 0))
             self._events.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP_NEW)
-            self._events.setblocking(False)
+            self._events.settimeout(0)
             self._dump()
         except OSError:
             self.close()
@@ -69,13 +70,17 @@ class Conntrack:
 
     def read(self) -> None:
         """Take in what was told since the last time. What did not fit into the buffer is not known."""
-        while True:
-            try:
-                self._learn(self._events.recv(1 << 16))
-            except BlockingIOError:
-                return
-            except OSError:  # ENOBUFS: some were lost
-                continue
+        while self._read():
+            pass
+
+    def _read(self) -> bool:
+        try:
+            self._learn(self._events.recv(1 << 16))
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            return error.errno == errno.ENOBUFS  # some were lost: the next ones are there
+        return True
 
     def _dump(self) -> None:
         header = _HEADER.pack(_HEADER.size + _FAMILY.size, _CTNETLINK | _GET, _REQUEST_DUMP, 1, 0)

@@ -85,7 +85,10 @@ class LiveSource:
                 self._spawn(pythons()[0])
 
     def open(self) -> None:
-        """Attach; MissingFeatureError or HttptopError when that cannot be. The calling thread stays in the namespace."""
+        """Attach; MissingFeatureError or HttptopError when that cannot be.
+
+        The calling thread, which must be the one that reads, stays in the namespace.
+        """
         preflight.require_privileges()
         if self._namespace is not None:
             self._move(self._namespace)

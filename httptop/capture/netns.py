@@ -25,18 +25,16 @@ def own() -> int:
 
 def find(name_or_pid: str) -> int:
     """Descriptor of a namespace that `ip netns` lists, or of the one in which a process is; UsageError."""
-    paths = [f"{_NAMED}/{name_or_pid}"] if "/" not in name_or_pid and name_or_pid not in ("", ".", "..") else []
-    if name_or_pid.isascii() and name_or_pid.isdigit():
-        paths.append(f"/proc/{name_or_pid}/ns/net")
-    for path in paths:
-        try:
-            return os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise UsageError(f"--netns {name_or_pid}: {error.strerror}", "run it as root") from None
-    raise UsageError(f"there is no network namespace or process {name_or_pid!r}",
-                     "`ip netns` lists the named ones; for a container give the pid of one of its processes")
+    named = f"{_NAMED}/{name_or_pid}"
+    is_name = "/" not in name_or_pid and os.path.isfile(named)
+    try:
+        return os.open(named if is_name else f"/proc/{int(name_or_pid)}/ns/net", os.O_RDONLY)
+    except (ValueError, FileNotFoundError):
+        raise UsageError(f"there is no network namespace or process {name_or_pid!r}",
+                         "`ip netns` lists the named ones; for a container give the pid of one of its processes"
+                         ) from None
+    except OSError as error:
+        raise UsageError(f"--netns {name_or_pid}: {error.strerror}", "run it as root") from None
 
 
 def enter(fd: int) -> None:

@@ -84,6 +84,9 @@ def add_clsact(index: int) -> bool:
         try:
             ip.tc("add", "clsact", index)
         except NetlinkError as error:
+            if error.code == errno.ENOENT:
+                raise MissingFeatureError("this kernel has no clsact (CONFIG_NET_SCH_INGRESS)",
+                                          "use --hook xdp") from None
             if error.code != errno.EEXIST:
                 raise
             return False

@@ -9,8 +9,10 @@ import sys
 import time
 
 from tests.bench.arena import arena, missing
+from tests.bench.kernel_counters import counters
 from tests.bench.measurements import MEASUREMENTS
 
+MEASUREMENTS["counters"] = counters
 NEEDED = ("nginx", "wrk")
 
 

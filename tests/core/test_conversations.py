@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from httptop.records import COUNTERS, Counter
 from httptop.snapshot import Snapshot
 from tests.support import corpus
-from tests.support import corpus
 from tests.support.dialogs import GET, MSS, OK, Dialog, Row, Script, chunks, get
 from tests.support.frames import ACK, FIN
 from tests.support.reading import Reading, read
@@ -83,7 +82,8 @@ Cuts = Callable[[bytes], list[bytes]]
 def segments(sizes: list[int]) -> Cuts:
     """Cut into these sizes, in turn; what is still left after a hundred into full segments."""
     def cut(data: bytes) -> list[bytes]:
-        pieces, at = [], 0
+        pieces: list[bytes] = []
+        at = 0
         while at < len(data):
             size = sizes[len(pieces) % len(sizes)] if len(pieces) < 100 else MSS
             pieces.append(data[at : at + size])
@@ -138,6 +138,21 @@ def test_undisturbed(said: list[Exchange], sizes: list[int]) -> None:
     """Without loss and reordering exactly the conversation's exchanges come out, wherever segments begin and end."""
     talk = converse(said, segments(sizes))
     reading = read(talk.script.frames)
+    snapshot = reading.finish()
+    assert reading.rows == talk.rows
+    check_counts(reading, snapshot)
+
+
+@settings(deadline=None)
+@given(conversations(), SIZES, st.lists(st.integers(0, 5), min_size=1, max_size=20))
+def test_repeated(said: list[Exchange], sizes: list[int], again: list[int]) -> None:
+    """Segments that are sent again, at once or up to five segments later, change nothing."""
+    talk = converse(said, segments(sizes))
+    repeated: list[bytes] = []
+    for number in range(len(talk.script.frames)):
+        back = again[number % len(again)]
+        repeated += [talk.script.frames[number], *talk.script.frames[max(number - back, 0) : number][:1]]
+    reading = read(repeated)
     snapshot = reading.finish()
     assert reading.rows == talk.rows
     check_counts(reading, snapshot)

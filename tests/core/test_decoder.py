@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.dialogs import CASES, Case, play
+from tests.support.cases import CASES, play
+from tests.support.dialogs import Case
 from tests.support.reading import read
 
 

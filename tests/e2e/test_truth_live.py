@@ -14,17 +14,18 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from tests.support import dialogs, tcp
-from tests.support.dialogs import CASES, GET, GOT, OK, Case, Dialog, Script, end_text, play
+from tests.support.cases import BY_SOCKETS, CASES, play
+from tests.support.dialogs import GET, GOT, OK, Case, Dialog, Link, Script, end_text
 from tests.support.frames import FIN, RST
 from tests.support.logged import Run, log
 from tests.support.net import Site, ip, site
 from tests.support.program import httptop
 from tests.support.reading import Reading, read
+
 
 def check(run: Run, script: Script) -> None:
     """Each connection of the script has its exchanges, and no others."""
@@ -36,7 +37,7 @@ def check(run: Run, script: Script) -> None:
 
 
 def inject(wire: Site, frames: list[bytes]) -> None:
-    """Put frames on the cable, in this order: on one CPU, for each CPU has a queue of its own for what veth delivers."""
+    """Put frames on the cable, in this order: on one CPU, for each has a queue of its own for what veth delivers."""
     home = os.sched_getaffinity(0)
     with wire.client.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
         sender.bind((wire.interface, 0))
@@ -141,28 +142,19 @@ class SocketScript(Script):
         return self.dialogs[-1]
 
 
-KERNEL_CASES: tuple[Case, ...] = (
-    dialogs.request_line_split_anywhere, dialogs.response_split_anywhere, dialogs.one_byte_per_segment,
-    dialogs.head_of_8_kb, dialogs.long_heads_of_answers, dialogs.forty_in_a_segment, dialogs.pipelined_in_segments, dialogs.begins_in_the_middle,
-    dialogs.bodies_like_messages, dialogs.long_bodies_like_messages, dialogs.without_body,
-    dialogs.refused_expectation, dialogs.until_close, dialogs.connect, dialogs.upgrade, dialogs.target_forms,
-    dialogs.methods, dialogs.no_requests, dialogs.unanswered, dialogs.half_closed, dialogs.unreadable,
-)
-
-
 @pytest.fixture(scope="module")
 def played() -> tuple[dict[str, Script], Run]:
     """Every case that a kernel can produce, by sockets."""
     scripts: dict[str, Script] = {}
     with site() as wire, log(wire.server, "veth0") as run:
-        for case in KERNEL_CASES:
+        for case in BY_SOCKETS:
             with contextlib.ExitStack() as undo:
                 scripts[case.__name__] = script = SocketScript(wire, undo)
                 case(script)
     return scripts, run
 
 
-@pytest.mark.parametrize("case", KERNEL_CASES, ids=lambda case: case.__name__)
+@pytest.mark.parametrize("case", BY_SOCKETS, ids=lambda case: case.__name__)
 def test_played(played: tuple[dict[str, Script], Run], case: Case) -> None:
     """The same between sockets: exactly the exchanges of each connection."""
     scripts, run = played

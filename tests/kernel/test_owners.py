@@ -25,7 +25,8 @@ from tests.support.score import PLAN, TOTAL, ask, names, rows, sources
 from tests.support.served.server import WORKERS
 from tests.support.servers import PORT, Kind, own, serving
 
-WAYS = [own(how) for how in ("threads", "acceptors", "prefork", "reuseport", "activated", "passed", "forking", "multipath")]
+WAYS = [own(how) for how in ("threads", "acceptors", "prefork", "reuseport", "activated", "passed", "forking",
+                             "multipath")]
 WATCH = ("-b", "--json", "-d", "0.2")
 SOURCE_PORT = 40404
 LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
@@ -101,7 +102,7 @@ def reborn(pid: int, words: list[str]) -> None:
         child = os.fork()
         if child == 0:
             if os.getpid() == pid:
-                os.execvp(words[0], words)
+                os.execvp(words[0], words)  # noqa: S606 - the point is which process it is
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if child == pid:

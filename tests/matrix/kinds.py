@@ -74,7 +74,7 @@ def apache(mpm: str) -> Kind:
 
 
 def node(workers: int) -> Kind:
-    """http of Node; with workers, behind its cluster module."""
+    """Node's http; with workers, behind its cluster module."""
     return Kind("node-cluster" if workers else "node",
                 (program("node"), str(HERE / "server.js"), "{port}", "{log}", str(workers)), "node")
 
@@ -86,20 +86,20 @@ def gunicorn() -> Kind:
 
 
 def uvicorn() -> Kind:
-    """asyncio in one process."""
+    """One process with an event loop."""
     return Kind("uvicorn", (sys.executable, str(HERE / "app.py"), "{port}"), Path(sys.executable).name,
                 env={"LOG": "{log}"})
 
 
 def go() -> Kind:
-    """net/http."""
+    """Go's net/http."""
     return Kind("go", ("{folder}/server", "{port}", "{log}"), "server",
                 build=(program("go"), "build", "-o", "{folder}/server", str(HERE / "server.go")),
                 env={"GOCACHE": "{folder}/cache", "GO111MODULE": "off", "GOFLAGS": "-p=2"})
 
 
 def java() -> Kind:
-    """com.sun.net.httpserver, with a pool of threads."""
+    """Java's own HttpServer, with a pool of threads."""
     return Kind("java", (program("java"), str(HERE / "Server.java"), "{port}", "{log}"), "java", start_s=60)
 
 

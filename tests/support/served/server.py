@@ -119,7 +119,8 @@ def activated(port: int, path: str) -> None:
         os.dup2(here.fileno(), FIRST_INHERITED_FD)
         os.set_inheritable(FIRST_INHERITED_FD, True)  # also when it was that one already
         environment = {**os.environ, "LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
-        os.execve(sys.executable, [sys.executable, __file__, "inherited", str(port), path], environment)
+        words = [sys.executable, __file__, "inherited", str(port), path]
+        os.execve(words[0], words, environment)  # noqa: S606 - it must be this process
     os.wait()
 
 
@@ -164,7 +165,8 @@ def multipath(port: int, path: str) -> None:
     accept_each(here, path)
 
 
-WAYS = {way.__name__: way for way in (threads, acceptors, prefork, reuseport, activated, inherited, passed, forking, multipath)}
+WAYS = {way.__name__: way for way in (threads, acceptors, prefork, reuseport, activated, inherited, passed, forking,
+                                      multipath)}
 
 if __name__ == "__main__":
     Path(sys.argv[3]).touch()
