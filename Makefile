@@ -4,7 +4,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=CI,HTTPTOP_CORPUS)
 
-.PHONY: help setup demo test matrix truth fuzz bench lint clean
+.PHONY: help setup demo test matrix truth fuzz bench screenshots lint clean
 
 help:
 	@echo "make setup   BCC from the distribution, httptop into $(VENV)"
@@ -40,7 +40,7 @@ demo: setup
 	$(SUDO) $(CURDIR)/$(VENV)/bin/httptop --demo
 
 test: $(VENV)/.ready-test
-	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m pytest $(ARGS)
+	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m pytest --ignore=tests/matrix $(ARGS)
 
 $(VENV)/.ready-matrix: $(VENV)/.ready-test
 	@$(PIP) --editable '.[matrix]'
@@ -67,6 +67,10 @@ fuzz: $(VENV)/.ready-fuzz
 bench: $(VENV)/.ready-dev
 	@.ci/packages bench
 	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m tests.bench $(ARGS)
+
+screenshots: $(VENV)/.ready-dev
+	@.ci/packages screenshots
+	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m tests.tui.shoot screenshots --live
 
 lint: $(VENV)/.ready-dev
 	$(VENV)/bin/ruff check .

@@ -153,12 +153,23 @@ static __always_inline void after_response(struct sighting *s, struct direction 
 	s->dir->budget = s->flow->pipelined ? 4 * FOLLOW_BYTES : whole ? 0 : DATA_MAX;
 }
 
+/* Whether a head may end where the payload does: one of less than four bytes has only the end of CRLFCRLF. */
+static __always_inline int may_end_head(const struct scratch *scratch)
+{
+	const __u8 *b = scratch->data;
+	__u32 n = scratch->loaded;
+
+	if (n >= 4)
+		return scratch->tail == bpf_htonl(CRLFCRLF);
+	return n && b[(n - 1) & 3] == '\n' && (n < 2 || b[(n - 2) & 3] == '\r') && (n < 3 || b[0] == '\n');
+}
+
 static __always_inline void after_more(struct sighting *s)
 {
 	__u32 n = s->scratch->segment.payload_len;
 
 	s->dir->budget -= n < s->dir->budget ? n : s->dir->budget;
-	if (s->scratch->tail == bpf_htonl(CRLFCRLF))
+	if (may_end_head(s->scratch))
 		s->flow->pipelined = 1;
 }
 

@@ -181,7 +181,7 @@ def _advance(flow: _Flow, record: Record, counter: Counter | None, *, seen: bool
         direction.budget = 4 * FOLLOW_BYTES if flow.pipelined else FOLLOW_BYTES
     else:
         direction.budget -= min(direction.budget, record.payload_len)
-        flow.pipelined |= record.data.endswith(CRLFCRLF)
+        flow.pipelined |= CRLFCRLF.endswith(record.data[-4:])  # a short one has only the end of it
     end = record.seq + record.payload_len & 0xFFFFFFFF
     if direction.first < 0:
         direction.first, direction.next = record.seq, end

@@ -14,13 +14,15 @@ from pathlib import Path
 from tests.bench.arena import Arena
 from tests.bench.measurements import Row
 from tests.support import bpf
-from tests.support.counters import Host, host, ours
+from tests.support.counters import Host, host, ours, set_xdp, someone_elses_xdp
 from tests.support.net import Site, site
 from tests.support.nginx import Nginx, nginx
 
 ENABLE_STATS = 32
 RUN_TIME_OFFSET = 192  # in struct bpf_prog_info: run_time_ns, then run_cnt
-VARIANTS = ("nobody", "tc", "xdp")
+HOOKS = ("tc", "xdp")
+EMPTY = "an XDP program that does nothing"  # veth copies packets for XDP: this much is not our program's
+VARIANTS = ("nobody", *HOOKS, EMPTY)
 
 
 def counters(arena: Arena) -> Iterator[Row]:
@@ -33,18 +35,31 @@ def counters(arena: Arena) -> Iterator[Row]:
         _wrk(wire, server, seconds)  # the first run is slower, whatever is on
         for number in range(rounds):
             for name in VARIANTS if number % 2 else VARIANTS[::-1]:
-                with here.counting("veth0", name) if name != "nobody" else contextlib.nullcontext():
+                with _running(wire, here, name):
                     speeds[name].append(_wrk(wire, server, seconds))
-        for hook in VARIANTS[1:]:
+        for hook in HOOKS:
             for _ in range(1 if arena.quick else 3):
                 for program, ns in _ns_per_run(wire, here, server, hook).items():
                     costs.setdefault(f"{hook}, {program}", []).append(ns)
     yield Row("counters: alone over veth, requests/s", speeds["nobody"], 0)
-    for hook in VARIANTS[1:]:
-        kept = [counted / alone for counted, alone in zip(speeds[hook], speeds["nobody"], strict=True)]
-        yield Row(f"counters: server keeps with {hook}", kept, 3, "no reader")
+    for name in VARIANTS[1:]:
+        kept = [watched / alone for watched, alone in zip(speeds[name], speeds["nobody"], strict=True)]
+        yield Row(f"counters: server keeps with {name}", kept, 3, "no reader" if name in HOOKS else "")
     for name, values in costs.items():
         yield Row(f"counters: ns per packet, {name}", values, 0, "run-time statistics of the kernel included")
+
+
+@contextlib.contextmanager
+def _running(wire: Site, here: Host, name: str) -> Iterator[None]:
+    with contextlib.ExitStack() as undo:
+        if name in HOOKS:
+            undo.enter_context(here.counting("veth0", name))
+        elif name == EMPTY:
+            index = wire.ifindex(wire.server)
+            program, _ = undo.enter_context(someone_elses_xdp())
+            set_xdp(wire.server, index, program)
+            undo.callback(set_xdp, wire.server, index, -1)
+        yield
 
 
 def _wrk(wire: Site, server: Nginx, seconds: int) -> float:

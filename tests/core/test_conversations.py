@@ -19,8 +19,8 @@ from tests.support.frames import ACK, FIN
 from tests.support.reading import Reading, read
 
 FAKES = (GET, OK, get("/fake", "POST"), b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n\r\n", b"0\r\n\r\n", b"x" * 40,
-         b"PROPFIND /fake HTTP/1.1\r\n\r\n", b"y" * 3000)
-BODIES = st.lists(st.sampled_from(FAKES), max_size=5).map(b"".join) | st.binary(max_size=60)
+         b"PROPFIND /fake HTTP/1.1\r\n\r\n", b"y" * 1000)
+BODIES = st.lists(st.sampled_from(FAKES), max_size=4).map(b"".join) | st.binary(max_size=60)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from httptop.decoder import STASH_MAX
 from httptop.exchanges import LATE_NS, path_of
 from tests.support.dialogs import CHUNKED, GET, OK, Dialog, Script, chunks, get
 from tests.support.frames import ACK, FIN, RST
@@ -119,6 +120,18 @@ def test_an_answer_whose_end_does_not_come_is_told_late(talk: Dialog, reading: R
     assert len(reading.rows) == 1
 
 
+def test_an_answer_with_a_hole_is_told_when_the_client_goes_on(talk: Dialog, reading: Reading) -> None:
+    """Part of its head was lost; the client has acknowledged it, so it will not come again."""
+    answer = b"HTTP/1.1 200 OK\r\nServer: b\r\nContent-Length: 2\r\n\r\nok"
+    reading.see(talk.frame(0, GET), talk.frame(1, answer[:17]))
+    talk.frame(1, answer[17:28])
+    reading.see(talk.frame(1, answer[28:]))
+    assert reading.rows == []
+    reading.see(talk.frame(0, GET))
+    assert reading.rows == [("GET", "/a", 200, len(answer))]
+    assert {row.reason: row.events for row in reading.snapshot().losses if row.events} == {"head_incomplete": 1}
+
+
 def test_an_answer_alone_has_no_method(talk: Dialog, reading: Reading) -> None:
     """Its request was not seen: null method, no latency, the time of the answer."""
     reading.see(talk.frame(1, OK))
@@ -148,6 +161,25 @@ def test_what_waits_is_told_at_the_end(talk: Dialog, reading: Reading) -> None:
     assert reading.rows == [("GET", "/1", None, None), ("GET", "/2", None, None)]
     assert snapshot.in_flight_total == 2
     assert dict(snapshot.skipped)["unanswered"] == 0
+
+
+def test_a_head_with_a_hole_is_told_at_the_end(talk: Dialog, reading: Reading) -> None:
+    """When nothing more comes: by its first line, and as a loss."""
+    head = get("/1", "GET", b"X: " + b"x" * 100)
+    reading.see(talk.frame(0, head[:30]))
+    talk.frame(0, head[30:60])
+    reading.see(talk.frame(0, head[60:]))
+    snapshot = reading.finish()
+    assert reading.rows == [("GET", "/1", None, None)]
+    assert {row.reason: row.events for row in snapshot.losses if row.events} == {"head_incomplete": 1}
+
+
+def test_what_waits_for_a_hole_is_bounded(talk: Dialog, reading: Reading) -> None:
+    """A head whose middle is lost is told when too much waits behind it, not when memory is full."""
+    reading.see(talk.frame(0, GET[:20]))
+    talk.frame(0, b"lost")
+    reading.see(*(talk.frame(0, b"X-%d: y\r\n" % n) for n in range(STASH_MAX + 1)))
+    assert reading.snapshot().totals.requests == 1
 
 
 def test_a_head_that_is_cut_short_is_told_at_the_end(talk: Dialog, reading: Reading) -> None:

@@ -158,6 +158,26 @@ def test_a_client_that_goes_on_has_its_answer() -> None:
     assert talk.waiting() == ["/2"]
 
 
+def test_an_interim_answer_is_no_answer_that_was_missed() -> None:
+    """The client has acknowledged it and sends the next request ahead: the first one still waits."""
+    talk = Talk()
+    talk.ask("/1")
+    talk.answer(b"HTTP/1.1 100 Continue\r\n\r\n")
+    talk.ask("/2", ack=talk.next[1] + 1)
+    assert talk.waiting() == ["/1", "/2"]
+
+
+def test_nothing_of_the_server_is_captured() -> None:
+    """A client that closes has all of its answers, if it has acknowledged any of them and none was ever seen."""
+    talk = Talk()
+    for target in "/1", "/2":
+        talk.ask(target, ack=5000)
+    talk.pairing.client_ends(talk.flow, talk.record(CLIENT, ack=5000))
+    assert talk.waiting() == ["/1", "/2"]
+    talk.pairing.client_ends(talk.flow, talk.record(CLIENT, ack=5100))
+    assert talk.waiting() == []
+
+
 def test_pipelining_gives_nothing_up() -> None:
     """Requests that follow without a new acknowledgement wait, all of them."""
     talk = Talk()

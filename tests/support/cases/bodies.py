@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.dialogs import CHUNKED, GET, MSS, NOT_FOUND, OK, Script, chunks, cut, get, ok, post
+from tests.support.dialogs import CHUNKED, GET, GOT, MSS, NOT_FOUND, OK, Script, chunks, cut, get, ok, post
 from tests.support.frames import ACK, FIN, PSH
 
 
@@ -65,6 +65,11 @@ def without_body(script: Script) -> None:
                          ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\n\r\n"),
                          ("DELETE", b"HTTP/1.1 204 No Content\r\n\r\n")):
         talk.exchange(get("/x", method), head, (method, "/x", int(head[9:12]), len(head)))
+    talk.ask(get("/up", "PUT", b"Expect: 100-continue", b"Content-Length: 4"))
+    talk.answer(b"HTTP/1.1 100 Continue\r\n\r\n")
+    talk.ask(b"body", GET)
+    talk.answer(OK, OK)
+    talk.expect(("PUT", "/up", 200, len(OK)), GOT)
     talk.ask(get("/y"))
     talk.answer(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n" + NOT_FOUND)
     talk.expect(("GET", "/y", 404, len(NOT_FOUND)))

@@ -81,6 +81,14 @@ def reordering(script: Script) -> None:
     talk.next[1] = at + len(OK)
     talk.exchange()
     talk.expect(GOT)
+    talk = script.dialog()
+    talk.ask(GET)
+    at = talk.next[1]
+    talk.say(1, OK[20:], seq=at + 20)
+    talk.say(1, OK[:20], seq=at)
+    talk.next[1] = at + len(OK)
+    talk.say(1, b"", flags=FIN | ACK)
+    talk.expect(GOT)
 
 
 def reordering_of_answers(script: Script) -> None:

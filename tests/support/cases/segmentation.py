@@ -102,6 +102,16 @@ def pipelined_in_segments(script: Script) -> None:
             zip(("GET", "POST", "HEAD", "GET", "DELETE"), (200, 200, 200, 304, 204), answers, strict=True), 1)))
 
 
+def pipelined_without_bodies(script: Script) -> None:
+    """Behind a head of a method that may have a body the next head follows at once; their answers share segments."""
+    for method in ("POST", "PUT", "PROPFIND"):
+        talk = script.dialog()
+        talk.ask(get("/1", method) + post("/2", b"x"))
+        talk.answer(*cut(ok(b"1" * 1500) + ok(b"2" * 1500), MSS))  # the second one begins behind what is delivered
+        talk.expect((method, "/1", 200, len(ok(b"1" * 1500))), ("POST", "/2", 200, len(ok(b"2" * 1500))))
+        talk.exchange()
+
+
 def begins_in_the_middle(script: Script) -> None:
     """A request that starts in the middle of a segment, behind a body; so does its response."""
     talk = script.dialog()
