@@ -24,7 +24,7 @@ from httptop.snapshot import (
     SourceInfo,
 )
 
-FLOWS_MAX = 24576  # 35 MB when full; what is evicted is the flow that was quiet for longest, and mostly has nothing open
+FLOWS_MAX = 24576  # 35 MB when full; what is evicted was quiet for longest, and mostly has nothing open
 IN_FLIGHT_SHOWN = 200  # oldest first
 PATH_MAX = 1024  # characters of a path that are kept: what is longer is one row, told apart by its beginning
 HISTORY_S = 120

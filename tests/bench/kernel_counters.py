@@ -3,85 +3,118 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-import re
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from httptop.counters import attach
+from httptop.counters import bpf as programs
 from tests.bench.arena import Arena
 from tests.bench.measurements import Row
 from tests.support import bpf
-from tests.support.counters import Host, host, ours, set_xdp, someone_elses_xdp
+from tests.support.counters import Host, host, set_xdp, someone_elses_xdp
 from tests.support.net import Site, site
 from tests.support.nginx import Nginx, nginx
 
 ENABLE_STATS = 32
 RUN_TIME_OFFSET = 192  # in struct bpf_prog_info: run_time_ns, then run_cnt
-HOOKS = ("tc", "xdp")
-EMPTY = "an XDP program that does nothing"  # veth copies packets for XDP: this much is not our program's
-VARIANTS = ("nobody", *HOOKS, EMPTY)
+INTERFACE = "veth0"
+SLICE_S = 0.2
+PAIRS_PER_VALUE = 15
+
+Switch = Callable[[bool], None]
 
 
 def counters(arena: Arena) -> Iterator[Row]:
-    """Nginx behind a veth pair and wrk at full speed: what the server keeps of its speed, and ns per packet."""
-    rounds, seconds = (2, 2) if arena.quick else (9, 3)
-    speeds: dict[str, list[float]] = {name: [] for name in VARIANTS}
-    costs: dict[str, list[float]] = {}
+    """Nginx behind a veth pair and wrk at full speed: what the server keeps of its speed, and ns per packet.
+
+    One long run, in which the program is put on and taken off every SLICE_S, so that whatever else the machine does
+    meets both alike. With XDP, a program that does nothing takes its place: veth copies packets for any XDP program,
+    and that is not ours to measure.
+    """
+    values = 2 if arena.quick else 11
     with tempfile.TemporaryDirectory() as folder, site() as wire, host(wire.server) as here, \
             nginx(Path(folder), wire.server, workers=1, log=False) as server:
-        _wrk(wire, server, seconds)  # the first run is slower, whatever is on
-        for number in range(rounds):
-            for name in VARIANTS if number % 2 else VARIANTS[::-1]:
-                with _running(wire, here, name):
-                    speeds[name].append(_wrk(wire, server, seconds))
-        for hook in HOOKS:
-            for _ in range(1 if arena.quick else 3):
-                for program, ns in _ns_per_run(wire, here, server, hook).items():
-                    costs.setdefault(f"{hook}, {program}", []).append(ns)
-    yield Row("counters: alone over veth, requests/s", speeds["nobody"], 0)
-    for name in VARIANTS[1:]:
-        kept = [watched / alone for watched, alone in zip(speeds[name], speeds["nobody"], strict=True)]
-        yield Row(f"counters: server keeps with {name}", kept, 3, "no reader" if name in HOOKS else "")
-    for name, values in costs.items():
-        yield Row(f"counters: ns per packet, {name}", values, 0, "run-time statistics of the kernel included")
+        for hook, switched, note in (("tc", _tc, "against none"), ("xdp", _xdp, "against an empty XDP program")):
+            with here.counting(INTERFACE, hook), _busy(wire, server):
+                with switched(wire, here) as switch:
+                    kept = [_kept(server, switch) for _ in range(values)]
+                yield Row(f"counters: server keeps with {hook}", kept, 3, f"{note}; nobody reads")
+                for name, number in zip(("in", "out"), here.about(INTERFACE).programs, strict=True):
+                    if number:
+                        costs = [_ns_per_run(number) for _ in range(values)]
+                        yield Row(f"counters: ns per packet, {hook} {name}", costs, 0, "the kernel's own statistics")
 
 
 @contextlib.contextmanager
-def _running(wire: Site, here: Host, name: str) -> Iterator[None]:
-    with contextlib.ExitStack() as undo:
-        if name in HOOKS:
-            undo.enter_context(here.counting("veth0", name))
-        elif name == EMPTY:
-            index = wire.ifindex(wire.server)
-            program, _ = undo.enter_context(someone_elses_xdp())
-            set_xdp(wire.server, index, program)
-            undo.callback(set_xdp, wire.server, index, -1)
+def _busy(wire: Site, server: Nginx) -> Iterator[None]:
+    """Wrk at full speed for as long as the context lasts."""
+    words = wire.client.command("wrk", "-t1", "-c32", "-d1h", f"{server.url(wire.server4)}/ok")
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(1)
         yield
+    finally:
+        process.kill()
+        process.wait()
 
 
-def _wrk(wire: Site, server: Nginx, seconds: int) -> float:
-    words = wire.client.command("wrk", "-t1", "-c32", f"-d{seconds}s", f"{server.url(wire.server4)}/ok")
-    out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    match = re.search(r"Requests/sec:\s+([\d.]+)", out)
-    assert match, out
-    return float(match[1])
+@contextlib.contextmanager
+def _tc(wire: Site, here: Host) -> Iterator[Switch]:
+    about = here.about(INTERFACE)._replace(made_clsact=False)
+    fds = [programs.program_fd(number) for number in about.programs]
+
+    def switch(on: bool) -> None:
+        with wire.server.entered():
+            attach.detach(about)
+            if on:
+                attach.add_filters(about.ifindex, about.programs, fds)
+
+    yield switch
+    switch(True)
+    for fd in fds:
+        os.close(fd)
 
 
-def _ns_per_run(wire: Site, here: Host, server: Nginx, hook: str) -> dict[str, float]:
-    """By program. The kernel measures as long as the fd is open."""
-    with here.counting("veth0", hook):
-        stats, _ = bpf.call(ENABLE_STATS, struct.pack("=I", 0))
-        try:
-            _wrk(wire, server, 2)
-            return {bpf.name(thing): _cost(thing) for thing in sorted(ours()) if thing[0] == "prog"}
-        finally:
-            os.close(stats)
+@contextlib.contextmanager
+def _xdp(wire: Site, here: Host) -> Iterator[Switch]:
+    about = here.about(INTERFACE)
+    ours = programs.program_fd(about.programs[0])
+    with someone_elses_xdp() as (empty, _):
+        yield lambda on: set_xdp(wire.server, about.ifindex, ours if on else empty)
+        set_xdp(wire.server, about.ifindex, ours)
+    os.close(ours)
 
 
-def _cost(program: bpf.Object) -> float:
-    with bpf.opened(program) as fd:
+def _kept(server: Nginx, switch: Switch) -> float:
+    """Share of its speed that the server keeps, over some pairs of slices, each kind first as often as second."""
+    speed = {True: 0.0, False: 0.0}
+    for on in itertools.islice(itertools.cycle((True, False, False, True)), 2 * PAIRS_PER_VALUE):
+        switch(on)
+        before, began = server.requests(), time.monotonic()
+        time.sleep(SLICE_S)
+        speed[on] += (server.requests() - before) / (time.monotonic() - began)
+    return speed[True] / speed[False]
+
+
+def _ns_per_run(program: int) -> float:
+    """The kernel measures as long as the fd is open, and counts the measuring in."""
+    before = _statistics(program)
+    stats, _ = bpf.call(ENABLE_STATS, struct.pack("=I", 0))
+    try:
+        time.sleep(SLICE_S)
+        run_time_ns, runs = (now - then for now, then in zip(_statistics(program), before, strict=True))
+        return run_time_ns / runs
+    finally:
+        os.close(stats)
+
+
+def _statistics(program: int) -> tuple[int, int]:
+    with bpf.opened(("prog", program)) as fd:
         run_time_ns, runs = struct.unpack_from("=QQ", bpf.info(fd), RUN_TIME_OFFSET)
-    return float(run_time_ns / runs)
+    return run_time_ns, runs

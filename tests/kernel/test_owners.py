@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -87,9 +88,11 @@ def test_name_of_the_group_when_a_thread_asked_and_all_are_gone(place: Namespace
     """A thread's own name is not shown, also when the process ended before anybody could look it up."""
     with serving(own("threads"), place, tmp_path), httptop("-i", "lo", *WATCH, where=place) as top:
         top.wait_attached()
+        os.kill(top.pid, signal.SIGSTOP)
         with client(place, "127.0.0.1", thread=True) as caller:
             caller.ask(3)
             caller.end()
+        os.kill(top.pid, signal.SIGCONT)
         snapshot = top.wait_requests(3)
     assert rows(snapshot, "client") == {caller.pid: 3}
     assert names(snapshot, "client") == {own("threads").comm}
@@ -235,6 +238,23 @@ def test_each_source_alone(place: Namespace, tmp_path: Path, source: How, server
             assert told(found[role]) == (pids[role], 5, ((source.name.lower(), 5),))
     if not server_known:
         assert "server" not in found  # its requests are at their client
+
+
+def test_open_connections_of_other_namespaces(cable: Site, tmp_path: Path) -> None:
+    """The list of open connections alone tells both ends, although the client is in another namespace."""
+    with serving(own("threads"), cable.server, tmp_path) as server, client(cable.client, cable.server4) as caller, \
+            cable.server.entered():
+        live = LiveSource(("veth0",), keep_root=True, sources=frozenset({How.SOCK_DIAG}))
+        try:
+            live.open()
+            engine = Engine(live.info, 0, identify, live.owner)
+            caller.ask(5)
+            until(lambda: engine.feed(live.read(0)) or engine.snapshot(0).totals.responses == 5, "five responses")
+            found = {row.role: row for row in rollup.processes(worker.finish(live, engine)) if row.requests}
+        finally:
+            live.close()
+    assert told(found["server"]) == (server.process.pid, 5, (("sock_diag", 5),))
+    assert told(found["client"]) == (caller.pid, 5, (("sock_diag", 5),))
 
 
 def told(row: ProcessRow) -> tuple[int | None, int, tuple[tuple[str, int], ...]]:

@@ -15,7 +15,7 @@ from typing import Any
 from pyroute2 import IPRoute
 
 from httptop.counters import bpf as pinned_maps
-from httptop.counters.pins import COUNTS, MESSAGES, WAYS
+from httptop.counters.pins import ABOUT, COUNTS, MESSAGES, WAYS, About, unpack
 from tests.support import bpf
 from tests.support.net import Namespace
 from tests.support.poll import until
@@ -68,13 +68,19 @@ class Host:
 
     def messages(self, interface: str, way: str = "ingress") -> tuple[int, ...]:
         """The counts of messages of one direction, by Counter up to NO_CLASS; read as any program may read them."""
-        fd = pinned_maps.opened(Path(f"/proc/{self._pid}/root{PINS}/{interface}/counts"))
-        size = COUNTS.size * pinned_maps.possible_cpus()
+        raw = self._lookup(interface, "counts", WAYS.index(way), COUNTS.size * pinned_maps.possible_cpus())
+        return tuple(map(sum, zip(*COUNTS.iter_unpack(raw), strict=True)))[:MESSAGES]
+
+    def about(self, interface: str) -> About:
+        """What runs on an interface."""
+        return unpack(self._lookup(interface, "about", 0, ABOUT.size))
+
+    def _lookup(self, interface: str, name: str, key: int, size: int) -> bytes:
+        fd = pinned_maps.opened(Path(f"/proc/{self._pid}/root{PINS}/{interface}/{name}"))
         try:
-            rows = COUNTS.iter_unpack(pinned_maps.lookup(fd, WAYS.index(way), size))
+            return pinned_maps.lookup(fd, key, size)
         finally:
             os.close(fd)
-        return tuple(map(sum, zip(*rows, strict=True)))[:MESSAGES]
 
     def reaches(self, interface: str, expected: tuple[int, ...], way: str = "ingress") -> None:
         """The counts become `expected`, and stay that."""
