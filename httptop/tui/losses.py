@@ -51,7 +51,7 @@ class Losses(Canvas, can_focus=True):
             return [] if rows == 1 else [title(self, self.NUMBER, self.HEADING, (), columns)]
         if rows == 1:
             return [(*verdict(snapshot, glyphs), ("  ", "text"), *_skips_in_one_line(snapshot, glyphs))]
-        body = [*causes(snapshot, self.view.loss_rates, columns), *skips(snapshot, glyphs)]
+        body = [*causes(snapshot, self.view.loss_rates, columns), *skips(snapshot, glyphs), *owners(snapshot)]
         return [title(self, self.NUMBER, self.HEADING, (), columns), verdict(snapshot, glyphs), *body]
 
 
@@ -65,6 +65,15 @@ def verdict(snapshot: Snapshot, glyphs: Glyphs) -> Line:
     seen = render.percent(snapshot.completeness)
     return (" ", "text"), (f" {glyphs.bad} {events} ", "bad"), (
         f"  {seen} of the requests in the tables; totals are exact", "text")
+
+
+def owners(snapshot: Snapshot) -> list[Line]:
+    """How full the kernel's table of connections and their processes is: beyond its bound processes are unknown."""
+    cost = snapshot.self_cost
+    if cost.owners is None or cost.owners_max is None or cost.owners_written is None:
+        return []
+    known, most, written = map(render.count, (cost.owners, cost.owners_max, cost.owners_written))
+    return [((f" {known:>5} ", "text"), (f"ends of connections known, of {most} at most; {written} learned", "dim"))]
 
 
 def causes(snapshot: Snapshot, rates: dict[str, float], columns: int) -> list[Line]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no corpus at {CORP
 KNOWN = Path(__file__).with_name("known.jsonl")
 
 
-def key(file: str, difference: str, message: Any) -> tuple[object, ...]:
+def key(file: str, difference: str, message: Sequence[object]) -> tuple[object, ...]:
     return (file, difference, *message)
 
 
