@@ -4,7 +4,7 @@
  * and XDP (packets that come in); packet.h knows the difference. Every packet passes untouched.
  *
  * There is no flow here: a message counts once for each packet that begins with it. So a retransmission counts again,
- * and a message that begins in the middle of a packet, or whose first line is cut, does not count.
+ * and a message that begins in the middle of a packet, or whose first word is cut, is not counted as such.
  *
  * Both programs run with softirqs off: a row of counts that belongs to one CPU has one writer.
  */

@@ -25,7 +25,7 @@ from httptop.records import COUNTERS, NO_OWNER, Batch, Counter, How
 from httptop.snapshot import SelfCost, SourceInfo
 
 RING_BYTES = 16 << 20  # 0.1 s of everything at 150,000 exchanges/s; 1 s at 10,000
-ACCEPT_PAGES = 64  # 3,200 accept() per CPU and read
+ACCEPT_PAGES = 128  # 6,000 accept() per CPU and read
 FLOWS = 65536  # 13 MB in the kernel
 OWNERS = 131072  # two ends to a flow; 14 MB
 SOURCES = frozenset(How) - {How.UNKNOWN}
@@ -124,7 +124,7 @@ class LiveSource:
             time.sleep(min(timeout_s, BUSY_NAP_S if self._busy else IDLE_NAP_S))
             self._check_interfaces()
         batch = self._drain()
-        self._busy = len(batch.records) > RECORDS_PER_READ // 100
+        self._busy = len(batch.records) + len(batch.accepts) > RECORDS_PER_READ // 100
         return batch
 
     def finish(self) -> Batch:

@@ -24,13 +24,13 @@ status class, and packets, per direction. No process runs; it ends with `stop`, 
 
   start  load the program, pin its maps under /sys/fs/bpf/httptop/IFACE/, and leave it
            tc    both directions (clsact); this is what auto takes wherever it can
-           xdp   earlier and cheaper, but only packets that come in; native, else generic, it says which
+           xdp   only packets that come in, before the kernel's stack sees them; native, else generic: it says which
   show   read the maps; --watch SEC prints them again and again, with rates
            --openmetrics is also for the textfile collector of the node_exporter
   stop   detach and unpin; without -i all of them
 
 The program keeps no state of flows: a message counts once for each packet that begins with it. So a retransmission
-counts again, and a message that begins in the middle of a packet, or whose first line is cut, does not count.
+counts again, and a message that begins in the middle of a packet, or whose first word is cut, is not counted as such.
 On lo each packet goes out and comes in: with tc it counts in both directions.
 """
 

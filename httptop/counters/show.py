@@ -46,8 +46,9 @@ def _time(ns: int, timespec: str) -> str:
 
 
 def table(moment: Moment) -> str:
-    """One block for each interface."""
-    return "\n".join("\n".join(_block(moment, reading)) + "\n" for reading in moment.readings) or NONE_RUN
+    """One block for each interface, after an empty line when others went before."""
+    blocks = "\n".join("\n".join(_block(moment, reading)) + "\n" for reading in moment.readings)
+    return "\n" * bool(moment.before) + (blocks or NONE_RUN)
 
 
 def _block(moment: Moment, reading: Reading) -> Iterator[str]:

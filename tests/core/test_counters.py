@@ -47,7 +47,7 @@ def test_table() -> None:
     assert "  packets              1,016   1,016" in once
     assert len(once.splitlines()) == 2 + len(COUNTS)
     again = show.table(moment(reading(add=3), before=(reading(),)))
-    assert again.splitlines()[1].split() == ["ingress", "egress", "ingress/s", "egress/s"]
+    assert again.splitlines()[2].split() == ["ingress", "egress", "ingress/s", "egress/s"]
     assert "responses other      1,018   1,021        1.5       3.0" in again
 
 

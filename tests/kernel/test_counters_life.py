@@ -116,8 +116,8 @@ def test_anybody_can_read(wire: Site, here: Host, hook: str) -> None:
         assert '"version": 1' in about
         assert f'"ifindex": {wire.ifindex(wire.server)}' in about
         assert "name httptop_in" in here.run("bpftool", "prog", "show")
-    for kind in ("prog", "map", "net"):
-        until(lambda kind=kind: "httptop" not in here.run("bpftool", kind, "show"), f"bpftool {kind} to show nothing")
+    for kind in ("prog", "map", "net"):  # by the programs' names: bpftool also tells of processes called httptop
+        until(lambda kind=kind: "httptop_" not in here.run("bpftool", kind, "show"), f"bpftool {kind} to show nothing")
 
 
 def test_show_needs_nothing(here: Host) -> None:

