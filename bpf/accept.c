@@ -35,7 +35,7 @@ static __always_inline int read_peer(struct accept_event *event, __u64 thread)
 	struct peer peer = {};
 	__u64 *address = accepting.lookup(&thread);
 
-	if (!address || bpf_probe_read_user(&peer, sizeof(peer), (void *)*address))
+	if (!address || copy_from_process(&peer, sizeof(peer), (void *)*address))
 		return 1;
 	if (peer.family == FAMILY_INET6) {
 		__builtin_memcpy(event->peer_addr, peer.v6, 16);

@@ -102,7 +102,7 @@ def open_flows() -> Iterator[tuple[bytes, bytes, int]]:
     reading /proc/PID/fd. psutil.net_connections takes 2.8 s and pyroute2's DiagSocket alone 16 s, hence the dump
     is read here.
     """
-    owners = dict(sorted(_socket_owners(), key=lambda owner: owner[1]))
+    owners = dict(_socket_owners())
     yield from _flows_here(owners)
     for _ in netns.others():
         with contextlib.suppress(OSError):
@@ -146,11 +146,17 @@ def _diag_message(data: bytes, offset: int) -> tuple[int, bytes, bytes]:
 
 
 def _socket_owners() -> Iterator[tuple[int, int]]:
-    """(socket inode, pid) of every descriptor that we may look at."""
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError):  # the process ended meanwhile, or it is not ours to see
-                yield from _sockets_of(int(name))
+    """(socket inode, pid) of every descriptor that we may look at, the oldest process first."""
+    for pid in sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), key=_started_ticks):
+        with contextlib.suppress(OSError):  # the process ended meanwhile, or it is not ours to see
+            yield from _sockets_of(pid)
+
+
+def _started_ticks(pid: int) -> int:
+    """Clock ticks between boot and the start of `pid`, 0 when it is gone: pids wrap around, this does not."""
+    with contextlib.suppress(OSError):
+        return int(_read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[19])
+    return 0
 
 
 def _sockets_of(pid: int) -> Iterator[tuple[int, int]]:
