@@ -34,6 +34,7 @@ CHILD_EXIT_S = 1.0  # for a child that has answered
 RECORDS_PER_READ = 20_000  # bounds what one read holds in memory, and how long it keeps the thread
 BUSY_NAP_S, IDLE_NAP_S = 0.02, 0.1
 NICE = 10
+REST_MAX_S = 0.25  # the reader rests as long as it has worked: it takes at most half a core, and loses events instead
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _ROW_BYTES = COUNTERS * 8
@@ -76,6 +77,7 @@ class LiveSource:
         self._counters: mmap.mmap | None = None
         self._accepts: list[PerfRing] = []
         self._busy = False
+        self._rested_s = 0.0
         self._accepts_before = 0
 
     def begin(self) -> None:
@@ -102,6 +104,7 @@ class LiveSource:
         # The watched service comes first: under full load we lose events, which are counted, and it keeps its speed.
         # On Linux this is for the calling thread alone; the screen stays as quick as it was.
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
+        self._rested_s = time.thread_time()
         self._before_drop()
         if not self._keep_root:
             privileges.drop()
@@ -121,7 +124,9 @@ class LiveSource:
     def read(self, timeout_s: float) -> Batch:
         """Nap, then drain. Shorter naps while there is much to read: the ring must not fill up meanwhile."""
         if self._packets:
-            time.sleep(min(timeout_s, BUSY_NAP_S if self._busy else IDLE_NAP_S))
+            used_s = time.thread_time() - self._rested_s
+            time.sleep(max(min(timeout_s, BUSY_NAP_S if self._busy else IDLE_NAP_S), min(used_s, REST_MAX_S)))
+            self._rested_s = time.thread_time()
             self._check_interfaces()
         batch = self._drain()
         self._busy = len(batch.records) + len(batch.accepts) > RECORDS_PER_READ // 100

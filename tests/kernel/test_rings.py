@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import random
 import socket
@@ -11,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from httptop.capture import btf
-from httptop.records import OWNER, V4_MAPPED, Accept, Counter, How, Kind
+from httptop.capture.live import ACCEPT_PAGES
+from httptop.records import ACCEPT, OWNER, V4_MAPPED, Accept, Counter, How, Kind
 from tests.support.frames import Talk
 from tests.support.kernel import Kernel, check_same, kernel, python
 from tests.support.poll import until
@@ -98,11 +100,12 @@ def test_accept_in_a_thread_is_the_process(loaded: Kernel) -> None:
 def test_full_perf_buffer_loses_accepts_and_no_count() -> None:
     """Accepts that nobody reads in time are counted, and those that did not fit as lost."""
     home = os.sched_getaffinity(0)
+    made = ACCEPT_PAGES * mmap.PAGESIZE // ACCEPT.size + 500  # each takes more room than its size
     with kernel() as here, listener() as door:
         before = here.source._drain().counters
         os.sched_setaffinity(0, {min(home)})  # each CPU has a buffer of its own
         try:
-            for _ in range(4000):
+            for _ in range(made):
                 with socket.create_connection(door.getsockname()) as caller:
                     # Reset at once: no port is left waiting.
                     caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -117,6 +120,6 @@ def test_full_perf_buffer_loses_accepts_and_no_count() -> None:
             batch = here.source._drain()
             came += len(batch.accepts)
             counted, lost = (batch.counters[n] - before[n] for n in (Counter.ACCEPTS, Counter.LOST_ACCEPT))
-            return lost > 0 and counted == came + lost >= 4000
+            return lost > 0 and counted == came + lost >= made
 
         until(settled, "each accept to be delivered or lost")
