@@ -49,6 +49,7 @@ enum kind {
 	KIND_PARTIAL,  /* a segment that may be the beginning of either: too short to say */
 	KIND_MORE,     /* the next bytes of a direction that is followed */
 	KIND_END,      /* FIN or RST of a flow that carried a head */
+	KIND_KNOWN,    /* a request that was held back: it is the template `extra`, byte for byte */
 };
 
 enum record_flags {
@@ -57,6 +58,9 @@ enum record_flags {
 	FLAG_SEEN = 4,      /* its beginning was seen before: a retransmission that carries new bytes */
 	FLAG_FOLLOWED = 8,  /* what this endpoint sends next will be delivered too */
 	FLAG_NEW = 16,      /* the first record since the flow's table entry was made: a new connection, or an evicted one */
+	FLAG_RESUMED = 32,  /* what came before was counted in the kernel: nothing waits for an answer */
+	FLAG_ASKER = 64,    /* with FLAG_RESUMED: it comes from the client */
+	FLAG_FIRST = 128,   /* with KIND_KNOWN: the server has said nothing before */
 };
 
 /* One segment, or DATA_MAX bytes of one; `data_len` bytes of payload follow. */
@@ -73,6 +77,7 @@ struct record {
 	__u8 counter; /* enum counter under which its head was counted; COUNTERS: it was not */
 	__u8 pad[2];
 	__u32 ifindex;
+	__u32 extra; /* KIND_KNOWN: the template; FLAG_RESUMED: where the server's next message begins */
 	struct owner owner[2]; /* by endpoint */
 };
 
@@ -100,4 +105,93 @@ enum counter {
 	WORK_PACKETS, WORK_ACCEPTS,
 	WORK_OWNERS, WORK_OWNERS_NEW, WORK_OWNERS_GONE, /* writes to the map of owners; those with a new key; deletions */
 	COUNTERS = 32, /* a multiple of 8: rows do not share a cache line */
+};
+
+/*
+ * The fast path, http_fast.c: what user space has understood, it teaches the kernel, which then counts it in place.
+ * These lie in arrays that both sides have mapped. An entry is valid from when its last-written field is not 0.
+ */
+#define TEMPLATES_MAX 4096
+#define ANSWERS_MAX 4   /* of one template */
+#define CELLS_MAX 4096
+#define PROBES 4        /* places where an entry may lie */
+#define STRANGERS_MAX 1024
+#define TRACKS_MAX 16384
+#define HEAD_MAX 1024   /* a longer head is not taught */
+#define STATUS_BYTES 16 /* of a response, which are not masked: "HTTP/1.1 200 OK\r" */
+#define LENGTH_DIGITS 10 /* of a Content-Length */
+#define LATENCY_LOW 192 /* buckets of httptop/stats.py, from 1 us */
+#define LATENCY_BUCKETS 704 /* to 4.3 s; what is slower goes through the ring */
+#define LATENCY_SUB_BITS 5
+
+/* A response head as a template's request is answered: the first `length` bytes, digits behind the status masked. */
+struct answer {
+	__u64 hash; /* written last */
+	__u16 length;
+	__u16 length_at; /* where the digits of Content-Length begin */
+	__u8 digits;     /* how many; 0: there is no body */
+	__u8 pad[3];
+};
+
+/* A request that fills a segment, byte for byte, body included. */
+struct template {
+	__u64 hash; /* written last */
+	__u32 length;
+	__u16 longest; /* of its answers */
+	__u8 counter;  /* enum counter of its method */
+	__u8 pad;
+	struct answer answers[ANSWERS_MAX];
+};
+
+struct identity {
+	__u32 pid; /* 0: of another host */
+	__u32 how;
+	__u64 start_ns;
+};
+
+struct cell_key {
+	__u32 template;
+	__u32 answer; /* its number + 1, written last */
+	struct identity server, client;
+};
+
+/* Exchanges that are alike. */
+struct cell {
+	struct cell_key key;
+	__u64 latency_max;
+	__u64 bytes; /* of responses; changes with each, and last */
+	__u32 latency[LATENCY_BUCKETS];
+};
+
+/* An address of another host. */
+struct stranger {
+	__u8 addr[16];
+	__u64 valid; /* written last */
+};
+
+enum track_state {
+	TRACK_FREE,
+	TRACK_WATCH, /* http_deliver.c is in charge; this waits for a place where nothing is under way */
+	TRACK_FAST,  /* http_fast.c is in charge */
+	TRACK_SHUN,  /* it does unusual things: left to http_deliver.c until it ends */
+};
+
+/* A connection as long as it does nothing but ask and answer. */
+struct track {
+	struct flow_key flow;
+	__u8 state;  /* enum track_state */
+	__u8 client; /* the endpoint that asks */
+	__u8 asked;  /* a request waits for its answer */
+	__u8 ready;  /* bits 0 and 1, for each endpoint: `next` is where its next message begins; bit 2: it has answered */
+	__u32 next[2];
+	__u32 first[2]; /* behind the SYN, or what was seen first; 0: nothing yet */
+	__u32 request, response; /* where the last ones began */
+	__u32 ack;               /* of the last request */
+	__u32 template;          /* of it, + 1; 0: unknown */
+	__u64 asked_ns;
+};
+
+struct settings {
+	__u64 seed, factor; /* of hashes: random, so that nobody can choose what collides */
+	__u64 samples;      /* so many exchanges go through the ring although they are known */
 };

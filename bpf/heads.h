@@ -174,3 +174,20 @@ static __always_inline void scan_head(const __u8 *data, struct scan *scan)
 		}
 	}
 }
+
+static __always_inline int has_body_method(__u32 method)
+{
+	return method == COUNT_POST || method == COUNT_PUT || method == COUNT_PATCH || method == COUNT_OTHER;
+}
+
+/* A token and a space: a request if the line ends in HTTP/1.x, perhaps one if the line has not ended. */
+static __always_inline __u32 classify_line(const __u8 *b, const struct scan *scan)
+{
+	__u8 target = b[(token_length(b, TOKEN_MAX + 1) + 1) & 31];
+
+	if (scan->request_line)
+		return KIND_REQUEST;
+	if (!scan->line_end && (target == '/' || target == 'h' || target == 'H' || target == '*'))
+		return KIND_PARTIAL;
+	return KIND_NONE;
+}

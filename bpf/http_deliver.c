@@ -24,11 +24,6 @@ static __always_inline void count(struct sighting *s, __u32 which)
 	s->counters[which & (COUNTERS - 1)]++;
 }
 
-static __always_inline int has_body_method(__u32 method)
-{
-	return method == COUNT_POST || method == COUNT_PUT || method == COUNT_PATCH || method == COUNT_OTHER;
-}
-
 static __always_inline void owner_of(struct owner *to, const struct flow_key *flow, __u32 end)
 {
 	struct flow_end key = {.flow = *flow, .end = end};
@@ -61,8 +56,15 @@ static __always_inline void send(struct sighting *s, __u64 n)
 	if (n > DATA_MAX)
 		n = DATA_MAX;
 	s->scratch->record.data_len = n;
-	if (heads.ringbuf_output(s->scratch, sizeof(struct record) + n, NO_WAKEUP))
-		count(s, kind == KIND_REQUEST ? LOST_REQUEST : kind == KIND_RESPONSE ? LOST_RESPONSE : LOST_SEGMENT);
+	if (!heads.ringbuf_output(s->scratch, sizeof(struct record) + n, NO_WAKEUP)) {
+		if (s->flow)
+			s->flow->resumed = 0;
+		return;
+	}
+	count(s, kind == KIND_REQUEST || kind == KIND_KNOWN ? LOST_REQUEST
+			: kind == KIND_RESPONSE ? LOST_RESPONSE : LOST_SEGMENT);
+	if (s->flow)
+		s->flow->lost = 1;
 }
 
 static __always_inline void fill_record(struct __sk_buff *skb, struct sighting *s, __u32 kind, __u32 flags)
@@ -78,21 +80,14 @@ static __always_inline void fill_record(struct __sk_buff *skb, struct sighting *
 	record->kind = kind;
 	record->from = g->from;
 	record->flags = flags;
+	record->extra = 0;
+	if (s->flow && s->flow->resumed) {
+		record->flags |= FLAG_NEW | FLAG_RESUMED | (s->flow->client == g->from ? FLAG_ASKER : 0);
+		record->extra = s->flow->expected;
+	}
 	record->ifindex = skb->ifindex;
 	owner_of(&record->owner[0], &g->flow, 0);
 	owner_of(&record->owner[1], &g->flow, 1);
-}
-
-/* A token and a space: a request if the line ends in HTTP/1.x, perhaps one if the line has not ended. */
-static __always_inline __u32 classify_line(const __u8 *b, const struct scan *scan)
-{
-	__u8 target = b[(token_length(b, TOKEN_MAX + 1) + 1) & 31];
-
-	if (scan->request_line)
-		return KIND_REQUEST;
-	if (!scan->line_end && (target == '/' || target == 'h' || target == 'H' || target == '*'))
-		return KIND_PARTIAL;
-	return KIND_NONE;
 }
 
 /* What the payload is, now that all that can be looked at is in the scratch. */
@@ -261,7 +256,7 @@ static __always_inline void see_payload(struct __sk_buff *skb, struct sighting *
 	deliver(skb, s, kind, flags);
 }
 
-static __always_inline void see_end(struct __sk_buff *skb, struct sighting *s)
+static __always_inline void send_end(struct __sk_buff *skb, struct sighting *s)
 {
 	struct segment *g = &s->scratch->segment;
 
@@ -294,6 +289,6 @@ int http_deliver(struct __sk_buff *skb)
 	if (s.scratch->loaded)
 		see_payload(skb, &s);
 	if (s.flow && (g->tcp_flags & (TCP_FIN | TCP_RST)))
-		see_end(skb, &s);
+		send_end(skb, &s);
 	return 0;
 }

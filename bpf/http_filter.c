@@ -32,7 +32,11 @@ struct direction {
 struct flow {
 	struct direction dir[2];
 	__u32 pipelined; /* requests were sent ahead of responses: both directions are followed */
-	__u32 opaque;    /* TLS or HTTP/2: left alone */
+	__u32 expected;  /* with `resumed`: where the server's next message begins */
+	__u8 opaque;     /* TLS or HTTP/2: left alone */
+	__u8 lost;       /* a record did not fit into the ring */
+	__u8 resumed;    /* http_fast.c was in charge, and no record has told so yet */
+	__u8 client;     /* with `resumed`: the endpoint that asks */
 };
 
 /* From the filter to http_deliver; the record is built in place. */
@@ -41,7 +45,12 @@ struct scratch {
 	__u8 data[DATA_MAX];
 	struct scan scan;
 	struct segment segment;
+	/* of http_fast.c */
+	struct cell_key cell;
+	__u64 hash, length;
+	__u32 hashed, template, answer, verdict;
 	__u32 kind, counter, followed;
+	__u32 wanted; /* http_deliver has something to do whatever http_fast says */
 	__u32 loaded; /* bytes in data */
 	__u32 tail; /* the payload's last four bytes */
 };
@@ -49,7 +58,9 @@ struct scratch {
 BPF_F_TABLE("array", u32, struct counters, counters, CPUS, MMAPABLE);
 BPF_TABLE("percpu_array", u32, struct scratch, scratches, 1);
 BPF_TABLE("lru_hash", struct flow_key, struct flow, flows, FLOWS_MAX);
-BPF_PROG_ARRAY(programs, 1);
+BPF_PROG_ARRAY(programs, 2);
+
+enum program { PROGRAM_DELIVER, PROGRAM_FAST };
 
 static __always_inline int follows(struct direction *d, __u32 seq)
 {
@@ -75,8 +86,9 @@ static __always_inline void leave_alone(struct segment *g, __u64 *row, __u32 cou
 	flows.update(&g->flow, &fresh);
 }
 
-/* Hand over to http_deliver; comes back only when there is no such program. */
-static __always_inline void hand_over(struct __sk_buff *skb, struct segment *g, __u32 start)
+/* Hand over to http_fast, which hands on what is not for it; where there is none (--no-fast-path), to http_deliver.
+ * Comes back only when nothing is to be done. */
+static __always_inline void hand_over(struct __sk_buff *skb, struct segment *g, __u32 start, int wanted)
 {
 	__u32 zero = 0;
 	struct scratch *scratch = scratches.lookup(&zero);
@@ -86,13 +98,18 @@ static __always_inline void hand_over(struct __sk_buff *skb, struct segment *g, 
 	scratch->segment = *g;
 	scratch->kind = start >> 8;
 	scratch->counter = start & 0xff;
-	programs.call(skb, 0);
+	scratch->wanted = wanted;
+	if (start || g->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
+		programs.call(skb, PROGRAM_FAST);
+	if (wanted)
+		programs.call(skb, PROGRAM_DELIVER);
 }
 
 static __always_inline void see_segment(struct __sk_buff *skb, struct segment *g, __u64 *row)
 {
 	__u8 b[32] __attribute__((aligned(8))) = {};
 	__u32 n = g->available < sizeof(b) ? g->available : sizeof(b), start = 0;
+	int wanted = 1, ends = g->tcp_flags & (TCP_FIN | TCP_RST);
 
 	if (n) {
 		if (LOAD(skb, g->offset, b, ((n - 1) & (sizeof(b) - 1)) + 1))
@@ -104,16 +121,14 @@ static __always_inline void see_segment(struct __sk_buff *skb, struct segment *g
 		}
 		start = classify_start(b, n);
 	}
-	if (start) {
-		hand_over(skb, g, start);
-		return;
+	if (!start) {
+		struct flow *flow = flows.lookup(&g->flow);
+
+		wanted = flow && !flow->opaque && (ends || (n && follows(&flow->dir[g->from & 1], g->seq)));
+		if (!wanted && !ends && !(g->tcp_flags & TCP_SYN))
+			return;
 	}
-	struct flow *flow = flows.lookup(&g->flow);
-	if (!flow || flow->opaque)
-		return;
-	int followed = n && follows(&flow->dir[g->from & 1], g->seq);
-	if (followed || (g->tcp_flags & (TCP_FIN | TCP_RST)))
-		hand_over(skb, g, 0);
+	hand_over(skb, g, start, wanted);
 }
 
 /* A new connection has nothing of the old one; but a SYN may also be the old one's, seen again. */

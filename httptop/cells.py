@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from httptop import stats
 from httptop.snapshot import Cell, Process
@@ -91,6 +91,15 @@ class MutableCell:
         bucket = stats.bucket(latency_ns)
         self.latency[bucket] = self.latency.get(bucket, 0) + 1
         self.latency_max = max(self.latency_max, latency_ns)
+        self.dirty = True
+
+    def add(self, latency: Sequence[tuple[int, int]], count: int, response_bytes: int) -> None:
+        """Count `count` requests with their responses at once; `latency`: (bucket, how many of them)."""
+        self.recent.total += count
+        self.responses += count
+        self.bytes += response_bytes
+        for bucket, n in latency:
+            self.latency[bucket] = self.latency.get(bucket, 0) + n
         self.dirty = True
 
     def absorb(self, cell: MutableCell) -> None:

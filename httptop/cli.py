@@ -98,7 +98,8 @@ class World:
         with netns.inside(options.netns):
             wanted = options.interfaces or ((DEMO_INTERFACE,) if options.demo else (interfaces.default(),))
             interfaces.require(wanted)
-        source = LiveSource(wanted, options.ports, before_drop=_preload_screen, namespace=options.netns)
+        source = LiveSource(wanted, options.ports, before_drop=_preload_screen, namespace=options.netns,
+                            fast_path=options.fast_path and not options.log)
         source.begin()
         return source
 
@@ -117,7 +118,7 @@ class World:
         def engine(source: Source) -> Engine:
             lookup = identify if source.info.kind == "live" else _nobody
             return Engine(source.info, source.epoch_offset_ns, lookup, source.owner, keep_query=options.keep_query,
-                          exchanges=exchanges, recent=recent)
+                          board=source.board, exchanges=exchanges, recent=recent)
 
         return engine
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from httptop import http1
 from httptop.flows import Flow, Pairing, Sink
 from httptop.http1 import Request, Response
-from httptop.records import FLAG_FIN, FLAG_FOLLOWED, FLAG_NEW, FLAG_RST, NO_OWNER, Kind, Record
+from httptop.records import FLAG_ASKER, FLAG_FIN, FLAG_FIRST, FLAG_FOLLOWED, FLAG_NEW, FLAG_RST, NO_OWNER, Kind, Record
 from httptop.streams import HeadCache, State, Stream, after
 
 _HEAD = State.HEAD  # a member of an Enum is slow to look up
@@ -73,6 +73,23 @@ class Decoder:
                 self._give_up(flow, stream)
             if stream.buffer:
                 self._finish_head(flow, stream)
+
+    def resume(self, flow: Flow, record: Record) -> None:
+        """`record` is the first one of `flow` after the kernel has counted in our place: see FLAG_RESUMED."""
+        self.abandon(flow)
+        flow.reset()
+        stream, peer = flow.streams[record.sender], flow.streams[1 - record.sender]
+        if not record.flags & FLAG_ASKER:
+            flow.client = 1 - record.sender
+            stream.restart(record.extra)  # what it acknowledges may not have come by yet
+            return
+        flow.client = record.sender
+        stream.restart(record.seq)
+        if not record.flags & FLAG_FIRST:
+            peer.restart(record.ack)
+        left = after(record.extra, record.ack) if record.kind != Kind.KNOWN else 0
+        if left > 0:  # it asks while the last answer still comes
+            peer.state, peer.left = State.BODY, left
 
     def abandon(self, flow: Flow) -> None:
         """Nothing more will be heard of `flow`: finish what has begun and give up on what waits."""

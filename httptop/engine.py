@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter, OrderedDict, deque
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from httptop import losses, records, stats
 from httptop.cells import Cells, Marks, MutableCell, Recent
@@ -12,7 +14,7 @@ from httptop.exchanges import Log, Told, exchange, path_of
 from httptop.flows import Flow, Pending
 from httptop.http1 import Request, Response
 from httptop.owners import Find, Lookup, Owned, Owners, not_found
-from httptop.records import NO_OWNER, REMOTE, Batch, Record
+from httptop.records import FLAG_RESUMED, METHODS, NO_OWNER, REMOTE, Batch, Counted, Held, Kind, Record, nobody
 from httptop.snapshot import (
     AcceptRow,
     AttributionRow,
@@ -23,15 +25,29 @@ from httptop.snapshot import (
     Snapshot,
     SourceInfo,
 )
+from httptop.taught import Board
+from httptop.teaching import Teacher
 
 FLOWS_MAX = 24576  # 35 MB when full; what is evicted was quiet for longest, and mostly has nothing open
 IN_FLIGHT_SHOWN = 200  # oldest first
 PATH_MAX = 1024  # characters of a path that are kept: what is longer is one row, told apart by its beginning
 HISTORY_S = 120
+SAMPLES = 5  # exchanges that the kernel would count itself, and that are wanted one by one: of each reading
 MEMO_MAX = 8192  # exchanges whose cells are remembered: the same ones come again and again
 
 
+_REMOTE = nobody(REMOTE)
+
 Attribution = tuple["Process | None", str, str]
+
+
+class Waiting(NamedTuple):
+    """A request that waits in the kernel."""
+
+    head: Request
+    end_ns: int
+
+
 Answered = tuple[Request, MutableCell, Recent, Recent]  # the head, so that its id() stays its own
 
 
@@ -39,9 +55,12 @@ class Engine:
     """The only mutable object of the core. `lookup` asks the host about a pid."""
 
     def __init__(self, info: SourceInfo, epoch_offset_ns: int, lookup: Lookup, find: Find = not_found, *,
-                 keep_query: bool = False,
+                 keep_query: bool = False, board: Board | None = None,
                  exchanges: deque[Exchange] | None = None, recent: int = 0) -> None:
-        """`exchanges`: where each exchange is put, for a reader who empties it; `recent`: how many Snapshots hold."""
+        """`exchanges`: where each exchange is put, for a reader who empties it; `recent`: how many Snapshots hold.
+
+        `board`: where the kernel reads what it may count itself.
+        """
         self._told: deque[Told] = deque(maxlen=recent)
         tell = self._told.append if exchanges is None else lambda told: exchanges.append(self._exchange(told))
         self._log = Log(tell, self._owned) if recent or exchanges is not None else None
@@ -64,6 +83,10 @@ class Engine:
         self._attribution: dict[Attribution, Recent] = {}
         self._history = stats.Rolling(HISTORY_S)
         self._memo: dict[tuple[int, int, bytes, bytes, int], Answered] = {}
+        self._teacher = Teacher(board, SAMPLES if recent else 0) if board is not None else None
+        self._taught: dict[int, tuple[str, int, Answered]] = {}  # kernel's cell: method, status, where it counts
+        self._held: Sequence[Held] = ()
+        self._record: Record | None = None  # that is being decoded
 
     # -- records in ---------------------------------------------------------------------------------------------
 
@@ -78,6 +101,10 @@ class Engine:
             if process is not None:
                 self._accepts.setdefault(process, Recent()).total += 1
         self._feed_records(batch.records)
+        self._add_counted(batch.counted, batch.now_ns)
+        self._held = batch.held
+        if self._teacher is not None:
+            self._teacher.want_samples()
         if self._log is not None:
             self._log.expire(batch.now_ns)
 
@@ -112,8 +139,30 @@ class Engine:
             if high != owners[1] and high != NO_OWNER:
                 owners[1] = self._owners.share(high)
             candidates[record.counter] += 1
-            if record.kind:
-                decode(flow, record)
+            if record.flags & FLAG_RESUMED:
+                record = self._resumed(flow, record)  # noqa: PLW2901 - it stands for another one
+            self._record = record
+            decode(flow, record)
+
+    def _resumed(self, flow: Flow, record: Record) -> Record:
+        self._decoder.resume(flow, record)
+        return self._teacher.whole(record) if record.kind == Kind.KNOWN and self._teacher is not None else record
+
+    def _add_counted(self, counted: Sequence[Counted], now_ns: int) -> None:
+        """What the kernel has counted as it was taught."""
+        for kernel_cell, response_bytes, latency in counted:
+            method, status, (_, cell, server, client) = self._taught[kernel_cell]
+            while cell.into is not None:
+                cell = cell.into
+            count = sum(n for _, n in latency)
+            cell.add(latency, count, response_bytes)
+            server.total += count
+            client.total += count
+            self._methods[method] += count
+            self._statuses[status] += count
+            self._candidates[METHODS.index(method)] += count
+            self._candidates[records.Counter.C1XX + status // 100 - 1] += count
+            self._history.add(now_ns, count)
 
     def _new_flow(self, key: bytes) -> Flow:
         flow = self._flows[key] = Flow(key)
@@ -131,7 +180,7 @@ class Engine:
         self._history.add(pending.end_ns)
         self._in_flight[pending] = flow
 
-    def on_response(self, flow: Flow, pending: Pending | None, head: Response, _seq: int, ts_ns: int) -> None:
+    def on_response(self, flow: Flow, pending: Pending | None, head: Response, seq: int, ts_ns: int) -> None:
         """A response head is complete; `pending` None: interim, or to a request that was never seen."""
         status = head.status
         self._statuses[status] += 1
@@ -146,11 +195,27 @@ class Engine:
                 flow.answer.dirty = True
             return
         del self._in_flight[pending]
-        _, cell, server, client = self._answered(flow, pending, status, ts_ns)
+        answered = self._answered(flow, pending, status, ts_ns)
+        _, cell, server, client = answered
         cell.answered(max(ts_ns - pending.end_ns, 0))
+        if self._teacher is not None and pending.data:
+            self._teach(self._teacher, flow, pending, head, seq, answered)
         flow.answer = cell
         server.total += 1
         client.total += 1
+
+    def _teach(self, teacher: Teacher, flow: Flow, pending: Pending, head: Response, seq: int,
+               answered: Answered) -> None:
+        """Let the kernel count such an exchange from now on, if it is plain."""
+        record = self._record
+        if record is None or record.kind != Kind.RESPONSE or record.seq != seq:
+            return
+        known = teacher.exchange(pending.head, pending.data, head, record)
+        if known is not None:
+            cell = teacher.cell(*known, record, self._ends(flow, record.ts_ns), remote=_REMOTE,
+                                latency_max_ns=answered[1].latency_max)
+            if cell is not None:
+                self._taught[cell] = pending.head.method, head.status, answered
 
     def on_response_end(self, flow: Flow, length: int) -> None:
         """The last response of `flow` is `length` bytes long, head included."""
@@ -210,7 +275,7 @@ class Engine:
             known = self._memo[memo] = (head, cell, *self._attributed(flow, ts_ns))
         return known
 
-    def _request_cell(self, flow: Flow, pending: Pending) -> MutableCell:
+    def _request_cell(self, flow: Flow, pending: Pending | Waiting) -> MutableCell:
         head = pending.head
         return self._cell(head.method, head.host, self._path(head), None, flow, pending.end_ns)
 
@@ -233,8 +298,11 @@ class Engine:
         if self._marks is None:
             self._marks = Marks(start_ns)
         mark, base, window_s = self._marks.take(now_ns)
-        totals, completeness = losses.totals(self._counters, self._candidates, self._methods, self._statuses)
-        waiting = Counter(self._request_cell(flow, pending) for pending, flow in self._in_flight.items())
+        waits = [*self._in_flight.items(), *self._waiting_in_kernel()]
+        totals, completeness = losses.totals(
+            self._counters, self._candidates, self._methods, self._statuses,
+            Counter(METHODS.index(pending.head.method) for pending, _ in waits[len(self._in_flight):]))
+        waiting = Counter(self._request_cell(flow, pending) for pending, flow in waits)
         cells = self._cells.freeze(mark, base, waiting)
         return Snapshot(
             source=self._info,
@@ -251,19 +319,27 @@ class Engine:
             attribution=tuple(AttributionRow(process, role, how, exchanges.total)
                               for (process, role, how), exchanges in self._attribution.items()
                               if exchanges.total and how != REMOTE and (process is not None or role == "server")),
-            in_flight=tuple(self._waiting(now_ns)),
-            in_flight_total=len(self._in_flight),
+            in_flight=tuple(self._waiting(waits, now_ns)),
+            in_flight_total=len(waits),
             exchanges=tuple(map(self._exchange, self._told)),
             losses=losses.rows(self._counters, self._events),
             skipped=losses.skipped(self._counters, self._events, self._cells.folded),
             self_cost=cost or SelfCost(),
         )
 
-    def _waiting(self, now_ns: int) -> list[InFlightRow]:
-        rows = []
-        for pending, flow in islice(self._in_flight.items(), IN_FLIGHT_SHOWN):
+    def _waiting_in_kernel(self) -> list[tuple[Pending | Waiting, Flow]]:
+        found: list[tuple[Pending | Waiting, Flow]] = []
+        for template, key, client, asked_ns in self._held:
+            if self._teacher is not None:
+                flow = Flow(key)
+                flow.client = client
+                found.append((Waiting(self._teacher.head(template), asked_ns), flow))
+        return found
+
+    def _waiting(self, waits: Sequence[tuple[Pending | Waiting, Flow]], now_ns: int) -> Iterator[InFlightRow]:
+        """The oldest of what waits."""
+        for pending, flow in heapq.nsmallest(IN_FLIGHT_SHOWN, waits, key=lambda wait: wait[0].end_ns):
             server, client = self._owned(flow, now_ns)
             head = pending.head
-            rows.append(InFlightRow(head.method, head.host, self._path(head), (now_ns - pending.end_ns) / 1e6,
-                                    server.process, client.process))
-        return rows
+            yield InFlightRow(head.method, head.host, self._path(head), (now_ns - pending.end_ns) / 1e6,
+                              server.process, client.process)

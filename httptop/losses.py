@@ -34,10 +34,11 @@ SKIPS: dict[str, Counter | None] = {
 
 
 def totals(counters: tuple[int, ...], delivered: Sequence[int], methods: Mapping[str, int],
-           statuses: Mapping[int, int]) -> tuple[Totals, float]:
+           statuses: Mapping[int, int], held: Mapping[int, int]) -> tuple[Totals, float]:
     """Totals and completeness: messages in the tables, and candidates that the kernel counted but did not deliver.
 
-    A candidate that was delivered counts as what it turned out to be: a message, several, or none.
+    A candidate that was delivered counts as what it turned out to be: a message, several, or none. `held`: requests
+    that wait in the kernel, by counter: not delivered, and not lost.
     """
     by_method = dict(methods)
     by_status: dict[str, int] = {}
@@ -52,7 +53,7 @@ def totals(counters: tuple[int, ...], delivered: Sequence[int], methods: Mapping
         if counter <= Counter.OTHER:
             name = METHODS[counter] if counter < Counter.OTHER else OTHER_METHOD
             by_method[name] = by_method.get(name, 0) + lost
-            missing += lost
+            missing += max(lost - held.get(counter, 0), 0)
         else:
             name = STATUS_CLASSES[counter - Counter.C1XX]
             by_status[name] = by_status.get(name, 0) + lost

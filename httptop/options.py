@@ -57,6 +57,7 @@ class Options:
     demo: bool = False
     color: bool = True
     ascii: bool = False
+    fast_path: bool = True
 
 
 class HelpRequested(Exception):  # noqa: N818 - an answer, not an error
@@ -186,6 +187,8 @@ def _add_output_flags(add: Callable[..., argparse.Action]) -> None:
     add("--rows", metavar="N", type=_between(1, 10**6, "number of rows"), help="at most N rows per table")
     add("--no-color", action="store_true", help="no colours; so does NO_COLOR in the environment")
     add("--ascii", action="store_true", help="ASCII characters only")
+    add("--no-fast-path", action="store_true",
+        help="count nothing in the kernel but totals: every message is read, which means the same and costs more")
 
 
 def _add_filter_flags(add: Callable[..., argparse.Action]) -> None:
@@ -232,6 +235,7 @@ def parse(arguments: Sequence[str]) -> Options:
         demo=given.demo,
         color=not given.no_color,
         ascii=given.ascii,
+        fast_path=not given.no_fast_path,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 DATA_MAX = 2048
@@ -19,7 +20,7 @@ FLOW_KEY = struct.Struct("=16s16s2s2s")
 FLOW_END = struct.Struct("=36sI")
 OWNER = struct.Struct("=IBBBxQ16s")
 OWNED = struct.Struct("=32sQ")
-RECORD = struct.Struct("=Q36sIIIHBBBB2xI4x32s32s")
+RECORD = struct.Struct("=Q36sIIIHBBBB2xII32s32s")
 ACCEPT = struct.Struct("=Q32si2s2x16s")
 
 V4_MAPPED = bytes(10) + b"\xff\xff"
@@ -57,6 +58,7 @@ class Kind(enum.IntEnum):
     PARTIAL = 3
     MORE = 4
     END = 5
+    KNOWN = 6
 
 
 FLAG_FIN = 1
@@ -64,6 +66,9 @@ FLAG_RST = 2
 FLAG_SEEN = 4
 FLAG_FOLLOWED = 8
 FLAG_NEW = 16
+FLAG_RESUMED = 32
+FLAG_ASKER = 64
+FLAG_FIRST = 128
 
 
 class Counter(enum.IntEnum):
@@ -121,6 +126,7 @@ class Record(NamedTuple):
     owners: tuple[bytes, bytes]  # OWNER of endpoint 0 and 1
     data: bytes
     counter: int = COUNTERS  # the Counter under which its head was counted; COUNTERS: it was not
+    extra: int = 0  # Kind.KNOWN: the template; FLAG_RESUMED: where the server's next message begins
 
 
 class Accept(NamedTuple):
@@ -133,14 +139,36 @@ class Accept(NamedTuple):
     peer_addr: bytes
 
 
+class Counted(NamedTuple):
+    """Exchanges that the kernel has counted in one of its cells since the last time."""
+
+    cell: int
+    response_bytes: int
+    latency: Sequence[tuple[int, int]]  # (bucket of stats.py, exchanges)
+
+
+class Held(NamedTuple):
+    """A request that the kernel knows, and whose answer it waits for."""
+
+    template: int
+    flow: bytes
+    client: int  # endpoint
+    asked_ns: int
+
+
 class Batch(NamedTuple):
-    """What a Source read at once. `counters` are absolute (COUNTERS ints, summed over CPUs)."""
+    """What a Source read at once. `counters` are absolute (COUNTERS ints, summed over CPUs).
+
+    `counted` and `held` are what the kernel's fast path did with messages that are in no record.
+    """
 
     records: list[Record]
     accepts: list[Accept]
     counters: tuple[int, ...]
     now_ns: int
     eof: bool = False
+    counted: Sequence[Counted] = ()
+    held: Sequence[Held] = ()
 
 
 def endpoint(address: bytes, port: int) -> bytes:

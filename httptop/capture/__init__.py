@@ -6,6 +6,7 @@ from typing import Protocol
 
 from httptop.records import Batch
 from httptop.snapshot import SelfCost, SourceInfo
+from httptop.taught import Board
 
 
 class Source(Protocol):
@@ -18,6 +19,10 @@ class Source(Protocol):
     @property
     def epoch_offset_ns(self) -> int:
         """What to add to a record's `ts_ns` to get nanoseconds since 1970."""
+
+    @property
+    def board(self) -> Board | None:
+        """Where the kernel is taught what it may count itself; None: it counts nothing."""
 
     def open(self) -> None:
         """Start to capture. After it returns no message is missed unless it is counted."""

@@ -7,7 +7,7 @@ import re
 from httptop.records import DATA_MAX, METHODS, TOKEN_MAX, Counter, Kind
 
 # Members of an Enum are slow to look up: once, here.
-NONE, REQUEST, RESPONSE, PARTIAL, MORE, END = Kind
+NONE, REQUEST, RESPONSE, PARTIAL, MORE, END, _ = Kind
 
 CRLFCRLF = b"\r\n\r\n"
 STATUS_LINE_MIN = len("HTTP/1.1 200")

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from httptop.capture import btf, interfaces, netns, preflight, privileges, system
 from httptop.capture.attribution import Attribution
+from httptop.capture.fast import SIZES, Board
 from httptop.capture.rings import PerfRing, RingBuffer
 from httptop.errors import HttptopError, MissingFeatureError
 from httptop.records import COUNTERS, NO_OWNER, Batch, Counter, How
@@ -59,7 +60,7 @@ class LiveSource:
 
     def __init__(self, names: tuple[str, ...], ports: frozenset[int] = frozenset(), *, ring_bytes: int = RING_BYTES,
                  before_drop: Callable[[], object] = lambda: None, keep_root: bool = False,
-                 namespace: str | None = None, sources: frozenset[How] = SOURCES) -> None:
+                 namespace: str | None = None, sources: frozenset[How] = SOURCES, fast_path: bool = True) -> None:
         self.info = SourceInfo("live", names)
         self.missing: tuple[str, ...] = ()  # parts of the kernel side that this kernel cannot run
         self._ports = ports
@@ -68,6 +69,8 @@ class LiveSource:
         self._keep_root = keep_root
         self._namespace = namespace
         self._sources = sources
+        self._fast_path = fast_path
+        self.board: Board | None = None
         self._attribution: Attribution | None = None
         self._meter = system.SelfMeter()
         self._fds: dict[str, list[int]] = {}
@@ -156,10 +159,10 @@ class LiveSource:
         """Let go of everything; the kernel then frees its side."""
         self._stop_child()
         self._close_packets()
-        for ring in (self._ring, self._counters, *self._accepts):
+        for ring in (self._ring, self._counters, self.board, *self._accepts):
             if ring is not None:
                 ring.close()
-        self._ring = self._counters = None
+        self._ring = self._counters = self.board = None
         self._accepts = []
         if self._attribution is not None:
             self._attribution.close()
@@ -194,7 +197,7 @@ class LiveSource:
         config = {
             "bpf": str(bpf_directory()), "interfaces": [(name, name == "lo") for name in self.info.interfaces],
             "ports": sorted(self._ports), "ring_bytes": self._ring_bytes, "flows": FLOWS, "owners": OWNERS,
-            "accept_pages": ACCEPT_PAGES,
+            "accept_pages": ACCEPT_PAGES, "fast_path": self._fast_path,
             "constants": {**btf.constants(), "SOURCES": sum(1 << how for how in self._sources)},
         }
         loader = str(Path(__file__).with_name("loader.py"))
@@ -236,14 +239,22 @@ class LiveSource:
         self._attribution = Attribution(self._fds["owners"][0])
         size = -(-_ROW_BYTES * os.sysconf("SC_NPROCESSORS_CONF") // mmap.PAGESIZE) * mmap.PAGESIZE
         self._counters = mmap.mmap(self._fds["counters"][0], size, mmap.MAP_SHARED, mmap.PROT_READ)
+        if self._fast_path:
+            self.board = Board({name: self._fds[name][0] for name in SIZES})
         self._accepts = [PerfRing(fd, ACCEPT_PAGES) for fd in self._fds.get("accepted", ())]
         # The tracepoints run a moment before their rings are there: those accepts are not of our time.
         self._accepts_before = self._read_counters()[Counter.LOST_ACCEPT]
 
     def _drain(self, most: int = RECORDS_PER_READ) -> Batch:
+        # Counters first: what comes meanwhile is then a message more than they say, and not one that seems lost.
+        counters = self._read_counters()
         accepts = [accept for ring in self._accepts for accept in ring.drain()]
         records = self._ring.drain(most) if self._ring else []
-        return Batch(records, accepts, self._read_counters(), time.monotonic_ns())
+        board = self.board
+        # Held before counted: what is answered in between is in both for a moment, and does not seem lost.
+        held = board.held() if board is not None else ()
+        counted = board.counted() if board is not None else ()
+        return Batch(records, accepts, counters, time.monotonic_ns(), counted=counted, held=held)
 
     def _read_counters(self) -> tuple[int, ...]:
         if self._counters is None:

@@ -3,7 +3,7 @@
 It is run as a script by whichever interpreter can import bcc (the distribution's, usually), so it needs nothing but
 the standard library of Python 3.8 and bcc. Arguments: the number of a SOCK_SEQPACKET fd, and a JSON object:
 {"bpf": directory, "interfaces": [[name, is_loopback], ...], "ports": [n], "ring_bytes": n, "flows": n, "owners": n,
-"accept_pages": n, "constants": {name: n}}.
+"accept_pages": n, "fast_path": bool, "constants": {name: n}}.
 Answers: {"names": [...], "missing": [...], "more": bool} with as many fds, or {"error": [what, do]}.
 
 What it leaves behind is held by those fds alone: when their last holder dies, so does all of it.
@@ -30,7 +30,9 @@ PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 1, 1
 SIOCETHTOOL, ETHTOOL_GDRVINFO = 0x8946, 3
 ETH_P_ALL = 3
 FDS_PER_MESSAGE = 200  # the kernel takes 253 (SCM_MAX_FD)
-ALWAYS = ("http_filter.c", "http_deliver.c", "process.c")
+ALWAYS = ("http_filter.c", "http_deliver.c", "taught.c", "http_fast.c", "process.c")
+MAPS = ("heads", "counters", "programs", "owners")
+FAST_MAPS = ("templates", "cells", "strangers", "tracks", "settings")
 OWNER_EVENTS = ("tcp/tcp_rcv_space_adjust", "sock/inet_sock_set_state")
 ACCEPT_EVENTS = tuple(f"syscalls/sys_{when}_{call}" for when in ("enter", "exit") for call in ("accept", "accept4"))
 TRACEFS = "/sys/kernel/tracing"
@@ -101,8 +103,8 @@ def load(config: dict[str, Any]) -> tuple[Any, list[str]]:
     if "accept.c" not in missing:
         for when in ("enter", "exit"):  # accept() has its fields where accept4() has them
             bpf.attach_tracepoint(tp=f"syscalls:sys_{when}_accept", fn_name=f"tracepoint__syscalls__sys_{when}_accept4")
-    deliver = bpf.load_func("http_deliver", BPF.SOCKET_FILTER)
-    bpf["programs"][ctypes.c_int(0)] = ctypes.c_int(deliver.fd)
+    for number, name in enumerate(("http_deliver", "http_fast") if config["fast_path"] else ("http_deliver",)):
+        bpf["programs"][ctypes.c_int(number)] = ctypes.c_int(bpf.load_func(name, BPF.SOCKET_FILTER).fd)
     return bpf, missing
 
 
@@ -153,7 +155,7 @@ def attach(config: dict[str, Any]) -> tuple[list[tuple[str, int]], list[str]]:
     bpf, missing = load(config)
     program = bpf.load_func("http_filter", BPF.SOCKET_FILTER)
     fds = [("packets", packet_socket(name, program.fd, is_loopback=loop)) for name, loop in config["interfaces"]]
-    fds += [(name, bpf[name].map_fd) for name in ("heads", "counters", "programs", "owners")]
+    fds += [(name, bpf[name].map_fd) for name in (*MAPS, *(FAST_MAPS if config["fast_path"] else ()))]
     fds += [("program", program.fd)]
     if "accept.c" not in missing:
         rings = perf_fds(bpf, config["accept_pages"])

@@ -29,6 +29,7 @@ class PcapSource:
     """
 
     epoch_offset_ns = 0
+    board = None
 
     def __init__(self, path: str, ports: frozenset[int] = frozenset()) -> None:
         self.info = SourceInfo("file", (), path)

@@ -15,7 +15,7 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 
-BOUNDARY = ("httptop", "httptop.errors", "httptop.records", "httptop.snapshot")
+BOUNDARY = ("httptop", "httptop.errors", "httptop.records", "httptop.snapshot", "httptop.taught")
 TOP = ("httptop.__main__", "httptop.cli", "httptop.options")
 CLOCK_READERS = ("httptop.worker", "httptop.capture", "httptop.cli", "httptop.demo", "httptop.counters.cli",
                  "httptop.counters.control")

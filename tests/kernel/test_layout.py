@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from httptop import records
+from httptop import records, stats, taught
 from httptop.capture.preflight import bcc_python
 from httptop.records import Counter, How, Kind
 
@@ -24,11 +24,20 @@ FIELDS = {
     "owner": (records.OWNER, ("pid", "how", "thread", "contested", "start_ns", "comm")),
     "owned": (records.OWNED, ("owner", "socket")),
     "record": (records.RECORD, ("ts_ns", "flow", "seq", "ack", "payload_len", "data_len", "kind", "from", "flags",
-                                "counter", "ifindex", "owner[0]", "owner[1]")),
+                                "counter", "ifindex", "extra", "owner[0]", "owner[1]")),
+    "answer": (taught.ANSWER, ("hash", "length", "length_at", "digits")),
+    "identity": (taught.IDENTITY, ("pid", "how", "start_ns")),
+    "cell_key": (taught.CELL_KEY, ("template", "answer", "server", "client")),
+    "stranger": (taught.STRANGER, ("addr", "valid")),
+    "track": (taught.TRACK, ("flow", "state", "client", "asked", "ready", "next[0]", "next[1]", "first[0]", "first[1]",
+                             "request", "response", "ack", "template", "asked_ns")),
+    "settings": (taught.SETTINGS, ("seed", "factor", "samples")),
     "accept_event": (records.ACCEPT, ("ts_ns", "owner", "fd", "peer_port", "peer_addr")),
 }
 PREFIXES = {"COUNT_": range(Counter.NO_CLASS + 1), "LOST_": range(Counter.LOST_REQUEST, Counter.LOST_ACCEPT + 1),
             "SKIP_": range(Counter.DUPLICATES, Counter.MALFORMED + 1), "WORK_": range(Counter.PACKETS, 32)}
+TAUGHT = ("TEMPLATES_MAX", "ANSWERS_MAX", "CELLS_MAX", "PROBES", "STRANGERS_MAX", "TRACKS_MAX", "HEAD_MAX",
+          "STATUS_BYTES", "LENGTH_DIGITS", "LATENCY_LOW", "LATENCY_BUCKETS", "TRACK_FAST")
 DEFINES = ("DATA_MAX", "SEGMENT_MAX", "RECENT_HEADS", "FOLLOW_BYTES", "TOKEN_MAX")
 
 
@@ -82,6 +91,10 @@ def test_enumerations_and_constants() -> None:
         yield from (f"{name} == {value}" for name, value in vars(records).items() if name.startswith("FLAG_"))
         yield from (f"{name} == {getattr(records, name)}" for name in DEFINES)
         yield f"COUNTERS == {records.COUNTERS}"
+        yield from (f"{name} == {getattr(taught, name)}" for name in TAUGHT)
+        yield f"__builtin_offsetof(struct template, answers) == {taught.TEMPLATE.size}"
+        yield f"__builtin_offsetof(struct cell, latency) == {taught.CELL.size}"
+        yield f"1 << LATENCY_SUB_BITS == {1 << stats.SUB_BITS}"
 
     assert compiled(claims()) == ""
     assert len(Counter) == sum(n in Counter._value2member_map_ for numbers in PREFIXES.values() for n in numbers)

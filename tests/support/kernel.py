@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from httptop.capture.link import LINKS
 from httptop.capture.live import LiveSource
+from httptop.capture.maps import HashMap
 from httptop.capture.walk import Tap
-from httptop.records import FLOW_KEY, Counter, Record
+from httptop.engine import Engine
+from httptop.records import FLOW_END, FLOW_KEY, OWNED, OWNER, Counter, How, Record
+from httptop.snapshot import Process, Snapshot
 from tests.support import bpf
 from tests.support.net import Namespace, namespace
 
@@ -45,9 +48,32 @@ class Kernel:
         return set().union(*(bpf.maps_of(program) for program in held))
 
     def forget(self) -> None:
-        """Empty the flow table."""
+        """Empty the flow table, and what the fast path was taught."""
+        if self.source.board is not None:
+            self.source.board.forget()
         with bpf.opened(self._flows) as fd:
             bpf.clear(fd, FLOW_KEY.size)
+
+    def own(self, flow: bytes) -> None:
+        """Say that the lower endpoint of `flow` is process 7's, and the other one process 8's."""
+        owners = HashMap(self.source._fds["owners"][0], FLOW_END.size, OWNED.size)
+        for end in (0, 1):
+            owner = OWNER.pack(7 + end, How.RECV, 0, 0, 10**9, b"process")
+            owners.add(FLOW_END.pack(flow, end), OWNED.pack(owner, 0))
+
+    def watch(self, parts: Iterable[Sequence[bytes]]) -> Snapshot:
+        """What an Engine makes of frames, which reads, and teaches, after each part of them."""
+        engine = Engine(self.source.info, 0, lambda pid, start_ns, name: Process(pid, name, start_ns / 1e9),
+                        self.source.owner, board=self.source.board)
+        batch = self.source._drain()
+        before = batch.counters
+        for frames in parts:
+            for frame in frames:
+                bpf.run(self._program, frame)
+            batch = self.source._drain(most=1 << 30)
+            gained = (now - then for now, then in zip(batch.counters, before, strict=True))
+            engine.feed(batch._replace(counters=tuple(gained)))
+        return engine.snapshot(batch.now_ns)
 
     def run(self, frames: Iterable[bytes], drain_every: int = 500) -> Seen:
         """Each frame through the filter once; the ring is emptied often enough that nothing is lost."""
@@ -72,10 +98,10 @@ def check_same(kernel: Seen, expected: Seen) -> None:
 
 
 @contextlib.contextmanager
-def kernel(ring_bytes: int = 16 << 20) -> Iterator[Kernel]:
+def kernel(ring_bytes: int = 16 << 20, *, fast_path: bool = True) -> Iterator[Kernel]:
     """The programs attached to the loopback of an empty namespace, privileges kept."""
     with namespace() as where, where.entered():
-        source = LiveSource(("lo",), ring_bytes=ring_bytes, keep_root=True)
+        source = LiveSource(("lo",), ring_bytes=ring_bytes, keep_root=True, fast_path=fast_path)
         try:
             source.open()
             yield Kernel(source, where)

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The fast path: exchanges that user space has understood before are counted here, in place, and not sent.
+ *
+ * It takes no decision of its own about HTTP. User space teaches it requests byte for byte (templates), how each of
+ * them is answered (answers: heads but for their digits), and between which processes (cells). Whatever is not exactly
+ * so goes to http_deliver.c, the reference path, and a request that was held back until then goes before it. So both
+ * paths mean the same, and what is held in the tables is bounded by what user space has put there.
+ *
+ * Only a connection that asks and answers in turn is tracked, by where the next message of each side must begin. What
+ * deviates is released: the reference path takes over there, and is told that nothing is under way (FLAG_RESUMED).
+ */
+BPF_F_TABLE("array", u32, struct track, tracks, TRACKS_MAX, MMAPABLE);
+
+static __always_inline int same_flow(const struct flow_key *a, const struct flow_key *b)
+{
+	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
+	__u32 different = 0;
+
+#pragma unroll
+	for (int i = 0; i < sizeof(*a) / 4; i++)
+		different |= x[i] ^ y[i];
+	return !different;
+}
+
+static __always_inline int holds(const struct track *t)
+{
+	return t->state == TRACK_FAST && t->asked;
+}
+
+/* -- back to the reference path ------------------------------------------------------------------------------------ */
+
+/* http_deliver.c is in charge from here on. A request that waits is sent now, as it was. */
+static __always_inline void release(struct __sk_buff *skb, struct sighting *s, struct track *t)
+{
+	struct flow flow = {.resumed = 1, .client = t->client};
+	struct direction *client = &flow.dir[t->client & 1], *server = &flow.dir[!(t->client & 1)];
+	struct record *record = &s->scratch->record;
+	__u32 number = t->template - 1;
+
+	if (t->state != TRACK_FAST)
+		return;
+	flow.expected = t->next[!(t->client & 1)];
+	client->recent[0] = t->request;
+	server->recent[0] = t->response;
+	client->first = client->next = t->next[t->client & 1];
+	server->first = server->next = flow.expected;
+	client->heads = client->started = server->heads = server->started = 1;
+	client->awaiting = t->asked;
+	flows.update(&t->flow, &flow);
+	t->state = TRACK_WATCH;
+	if (!t->asked)
+		return;
+	t->asked = 0;
+	struct template *template = templates.lookup(&number);
+	s->flow = flows.lookup(&t->flow);
+	if (!template || !s->flow)
+		return;
+	fill_record(skb, s, KIND_KNOWN, 0);
+	record->ts_ns = t->asked_ns;
+	record->flow = t->flow;
+	record->seq = t->request;
+	record->ack = t->ack;
+	record->payload_len = template->length;
+	record->from = t->client;
+	record->flags = FLAG_NEW | FLAG_RESUMED | FLAG_ASKER | (t->ready & 4 ? 0 : FLAG_FIRST);
+	record->counter = template->counter;
+	record->extra = number;
+	owner_of(&record->owner[0], &t->flow, 0);
+	owner_of(&record->owner[1], &t->flow, 1);
+	send(s, 0);
+}
+
+/* -- which connection ---------------------------------------------------------------------------------------------- */
+
+/* The track of a flow; `claim`: make one if there is none, at the cost of a connection that holds nothing. */
+static __always_inline struct track *track_of(struct segment *g, const struct settings *set, int claim)
+{
+	__u64 hash = flow_hash(&g->flow, set);
+	__u32 at = hash & (TRACKS_MAX - 1), other = hash >> 16 & (TRACKS_MAX - 1);
+	struct track *t = tracks.lookup(&at), *u = tracks.lookup(&other);
+
+	if (!t || !u)
+		return 0;
+	if (same_flow(&t->flow, &g->flow))
+		return t;
+	if (same_flow(&u->flow, &g->flow))
+		return u;
+	if (t->state != TRACK_FREE && (holds(t) || u->state == TRACK_FREE))
+		t = u;
+	if (!claim || holds(t))
+		return 0;
+	__builtin_memset(t, 0, sizeof(*t));
+	t->state = TRACK_WATCH;
+	t->flow = g->flow;
+	return t;
+}
+
+/* What becomes of a segment. */
+enum verdict {
+	V_PASS,     /* as if there were no track */
+	V_DONE,     /* nothing is left to do */
+	V_BEGIN,    /* a connection begins */
+	V_REQUEST,  /* a request, which is held */
+	V_ASKED,    /* a request for the reference path */
+	V_ANSWERED, /* a response for the reference path */
+	V_ADDED,    /* a response, which is counted */
+	V_ODD,      /* something else for the reference path */
+	V_SHUN,     /* this connection is no plain one */
+};
+
+/* Whether the reference path has nothing under way on this connection, and so can be left out. */
+static __always_inline int can_leave(struct segment *g)
+{
+	struct flow *flow = flows.lookup(&g->flow);
+	struct direction *client;
+
+	if (!flow)
+		return 1;
+	client = &flow->dir[g->from & 1];
+	if (flow->lost || flow->opaque || flow->pipelined || client->awaiting || client->next != g->seq) {
+		flow->lost = 0; /* the next record makes up for it */
+		return 0;
+	}
+	flows.delete(&g->flow);
+	return 1;
+}
+
+static __always_inline enum verdict judge_request(struct __sk_buff *skb, struct scratch *scratch, struct track *t,
+						  const struct settings *set)
+{
+	struct segment *g = &scratch->segment;
+	__u32 client = g->from & 1;
+	int again = t->client == client && (__s32)(g->seq + g->payload_len - t->next[client]) <= 0;
+
+	if (again && t->state == TRACK_FAST)
+		return V_DONE;
+	if (again && t->asked)
+		return V_PASS;
+	if (t->asked || scratch->counter == COUNT_CONNECT || (t->state == TRACK_FAST && t->client != client))
+		return V_SHUN;
+	scratch->template = template_of(skb, scratch, set);
+	if (scratch->template && (t->ready & 3) == 3 && t->client == client && g->seq == t->next[client] &&
+	    g->ack == t->next[!client] && (t->state == TRACK_FAST || can_leave(g)))
+		return V_REQUEST;
+	return V_ASKED;
+}
+
+static __always_inline enum verdict judge_response(struct __sk_buff *skb, struct sighting *s, struct track *t,
+						   struct settings *set)
+{
+	struct segment *g = &s->scratch->segment;
+	__u32 server = g->from & 1, number = t->template - 1;
+	int fast = t->state == TRACK_FAST;
+
+	if (fast && t->client != server && (__s32)(g->seq - t->next[server]) < 0)
+		return V_DONE; /* again, or a body that looks like a head */
+	if (s->scratch->counter == COUNT_1XX) /* perhaps 101, behind which there is no HTTP */
+		return V_SHUN;
+	if (t->client == server || !t->asked || (fast && g->seq != t->next[server]))
+		return V_ODD;
+	struct template *template = t->template ? templates.lookup(&number) : 0;
+	s->scratch->answer = template ? answer_of(skb, s->scratch, template, set) : 0;
+	READ_BACK();
+	return fast && s->scratch->answer && add(s->scratch, t, set) ? V_ADDED : V_ANSWERED;
+}
+
+/* -- the program --------------------------------------------------------------------------------------------------- */
+
+static __always_inline enum verdict judge(struct __sk_buff *skb, struct sighting *s, struct track *t,
+					  struct settings *set)
+{
+	struct segment *g = &s->scratch->segment;
+	__u32 kind = s->scratch->kind;
+
+	if (g->tcp_flags & TCP_SYN) /* seen again, it changes nothing */
+		return t->first[g->from & 1] == g->seq && t->state != TRACK_FREE ? V_PASS : V_BEGIN;
+	if (t->state == TRACK_SHUN)
+		return V_PASS;
+	if (kind == KIND_REQUEST)
+		return judge_request(skb, s->scratch, t, set);
+	if (kind == KIND_RESPONSE)
+		return judge_response(skb, s, t, set);
+	if (t->state != TRACK_FAST || (t->asked && g->tcp_flags & (TCP_FIN | TCP_RST)))
+		return V_ODD;
+	/* a part of the last answer's body, or the end, and nothing is under way */
+	int body = g->from != t->client && (__s32)(g->seq + g->payload_len - t->next[g->from & 1]) <= 0;
+	return body || !g->payload_len ? V_DONE : V_ODD;
+}
+
+/* The next byte of each side is known from its SYN. */
+static __always_inline void begins(struct segment *g, struct track *t)
+{
+	__u32 end = g->from & 1;
+
+	if (!(g->tcp_flags & TCP_ACK)) {
+		t->client = end;
+		/* after another one, the reference path must see how this one begins */
+		t->ready = t->asked_ns ? 0 : 1 << end;
+		t->asked_ns = 0;
+	} else {
+		t->ready |= 1 << end;
+	}
+	t->state = g->payload_len ? TRACK_SHUN : TRACK_WATCH;
+	t->asked = 0;
+	t->first[end] = t->next[end] = g->seq;
+}
+
+static __always_inline void asked(struct scratch *scratch, struct track *t)
+{
+	struct segment *g = &scratch->segment;
+
+	t->client = g->from;
+	if (!t->first[g->from & 1])
+		t->first[g->from & 1] = g->seq;
+	t->template = scratch->template;
+	t->request = g->seq;
+	t->ack = g->ack;
+	t->next[g->from & 1] = g->seq + g->payload_len;
+	t->asked_ns = bpf_ktime_get_ns();
+	t->asked = 1;
+}
+
+static __always_inline void answered(struct scratch *scratch, struct track *t)
+{
+	struct segment *g = &scratch->segment;
+
+	if (!t->first[g->from & 1])
+		t->first[g->from & 1] = g->seq;
+	t->asked = 0;
+	t->ready = scratch->answer ? 7 : 0; /* else nobody knows how long it is */
+	t->response = g->seq;
+	t->next[g->from & 1] = g->seq + scratch->length;
+}
+
+/* 1: nothing is left to do. */
+static __always_inline int act(struct __sk_buff *skb, struct sighting *s, struct track *t, enum verdict verdict)
+{
+	struct segment *g = &s->scratch->segment;
+	struct scratch *scratch = s->scratch;
+
+	if (verdict == V_PASS)
+		return 0;
+	if (verdict == V_DONE) {
+		if (scratch->kind == KIND_REQUEST ||
+		    (scratch->kind == KIND_RESPONSE && (__s32)(g->seq - t->response) <= 0))
+			count(s, SKIP_DUPLICATES);
+		return 1;
+	}
+	if (verdict != V_REQUEST && verdict != V_ADDED) {
+		int fast = t->state == TRACK_FAST;
+		scratch->wanted |= fast;
+		release(skb, s, t);
+		if (fast && verdict == V_BEGIN)
+			flows.delete(&g->flow); /* it was the old one's */
+		if (verdict != V_BEGIN)
+			t->ready = 0;
+	}
+	if (verdict == V_BEGIN) {
+		begins(g, t);
+	} else if (verdict == V_REQUEST || verdict == V_ASKED) {
+		t->state = verdict == V_REQUEST ? TRACK_FAST : TRACK_WATCH;
+		asked(scratch, t);
+	} else if (verdict == V_ANSWERED || verdict == V_ADDED) {
+		answered(scratch, t);
+	} else if (verdict == V_SHUN) {
+		t->state = TRACK_SHUN;
+	}
+	if (verdict != V_REQUEST && verdict != V_ADDED)
+		return 0;
+	count(s, scratch->counter);
+	return 1;
+}
+
+int http_fast(struct __sk_buff *skb)
+{
+	struct sighting s = {};
+	__u32 zero = 0, cpu = bpf_get_smp_processor_id();
+	struct counters *row = counters.lookup(&cpu);
+	struct settings *set = settings.lookup(&zero);
+
+	s.scratch = scratches.lookup(&zero);
+	if (!s.scratch || !row || !set)
+		return 0;
+	s.counters = row->n;
+	struct segment *g = &s.scratch->segment;
+	struct track *t = track_of(g, set, g->tcp_flags & TCP_SYN || s.scratch->kind == KIND_REQUEST);
+	if (t) {
+		s.scratch->verdict = judge(skb, &s, t, set);
+		READ_BACK();
+		if (act(skb, &s, t, s.scratch->verdict))
+			return 0;
+	}
+	if (s.scratch->wanted)
+		programs.call(skb, PROGRAM_DELIVER);
+	return 0;
+}

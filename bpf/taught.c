@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What user space has taught, and how a segment is compared with it: requests byte for byte (templates), how each of
+ * them is answered (answers: heads but for their digits), and between which processes (cells).
+ */
+#define LATENCY_MAX_NS (1ULL << 32)
+#define LATENCY_MIN_NS (1ULL << 10)
+
+BPF_F_TABLE("array", u32, struct template, templates, TEMPLATES_MAX, MMAPABLE);
+BPF_F_TABLE("array", u32, struct cell, cells, CELLS_MAX, MMAPABLE);
+BPF_F_TABLE("array", u32, struct stranger, strangers, STRANGERS_MAX, MMAPABLE);
+BPF_F_TABLE("array", u32, struct settings, settings, 1, MMAPABLE);
+
+static __always_inline __u64 mixed(__u64 hash, __u64 word, const struct settings *set)
+{
+	hash = (hash ^ word) * set->factor;
+	return hash ^ hash >> 32;
+}
+
+/* Each ASCII digit of a word as '0': so heads that differ in date and length alone are one. */
+static __always_inline __u64 without_digits(__u64 word)
+{
+	__u64 low = word & 0x7f7f7f7f7f7f7f7fULL;
+	__u64 from_0 = low + 0x5050505050505050ULL, from_colon = low + 0x4646464646464646ULL;
+	__u64 digit = from_0 & ~from_colon & ~word & 0x8080808080808080ULL;
+
+	return word & ~((digit >> 7) * 0x0f);
+}
+
+/* Of the first `n` bytes of the data, at most HEAD_MAX, into scratch->hash. How many there are is read back from the map
+ * behind the loop, for the reason that struct scan tells. */
+static __always_inline void digest(struct scratch *scratch, __u32 n, const struct settings *set, int masked)
+{
+	const __u8 *data = scratch->data;
+	__u64 hash = set->seed ^ n;
+
+	scratch->hashed = n;
+	READ_BACK();
+	__u32 words = scratch->hashed / 8;
+	for (__u32 i = 0; i < HEAD_MAX / 8; i++) {
+		if (i >= words)
+			break;
+		__u64 word = *(__u64 *)(data + 8 * i);
+		hash = mixed(hash, masked && i >= STATUS_BYTES / 8 ? without_digits(word) : word, set);
+	}
+	READ_BACK();
+	n = scratch->hashed;
+	__u32 rest = n & 7;
+	if (rest) {
+		__u64 word = *(__u64 *)(data + (n & (HEAD_MAX - 8)));
+		/* the bytes that belong to it, on machines of either byte order */
+		word = bpf_ntohll(bpf_htonll(word) & ~0ULL << (64 - 8 * rest));
+		hash = mixed(hash, masked ? without_digits(word) : word, set);
+	}
+	scratch->hash = hash;
+	READ_BACK();
+}
+
+static __always_inline __u64 flow_hash(const struct flow_key *flow, const struct settings *set)
+{
+	__u64 hash = set->seed;
+
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		const __u32 *half = (const __u32 *)flow + 2 * i; /* a key is aligned to four bytes */
+		hash = mixed(hash, (__u64)half[0] << 32 | half[1], set);
+	}
+	return mixed(hash, *(const __u32 *)flow->port, set);
+}
+
+static __always_inline __u32 load_head(struct __sk_buff *skb, struct scratch *scratch, __u32 n)
+{
+	if (!n || n > HEAD_MAX || n > scratch->segment.available)
+		return 0;
+	n = ((n - 1) & (HEAD_MAX - 1)) + 1; /* what the verifier needs to see */
+	return LOAD(skb, scratch->segment.offset, scratch->data, n) ? 0 : n;
+}
+
+/* The number of the template that the segment is, + 1; 0: none. */
+static __always_inline __u32 template_of(struct __sk_buff *skb, struct scratch *scratch, const struct settings *set)
+{
+	__u32 n = scratch->segment.payload_len;
+
+	if (scratch->segment.tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) || !load_head(skb, scratch, n))
+		return 0;
+	digest(scratch, n, set, 0);
+	__u64 hash = scratch->hash;
+#pragma unroll
+	for (__u32 i = 0; i < PROBES; i++) {
+		__u32 at = (hash ^ i) & (TEMPLATES_MAX - 1);
+		struct template *template = templates.lookup(&at);
+		if (template && template->hash == hash && template->length == n)
+			return at + 1;
+	}
+	return 0;
+}
+
+static __always_inline __u64 content_length(const __u8 *data, const struct answer *answer)
+{
+	__u64 length = 0;
+	__u32 at = answer->length_at, digits = answer->digits;
+
+#pragma unroll
+	for (__u32 i = 0; i < LENGTH_DIGITS; i++)
+		if (i < digits)
+			length = 10 * length + (data[(at + i) & (HEAD_MAX - 1)] - '0');
+	return length;
+}
+
+/* Which of the template's answers the segment begins with, + 1, and its length in scratch->length; 0: none. */
+static __always_inline __u32 answer_of(struct __sk_buff *skb, struct scratch *scratch, struct template *template,
+				       const struct settings *set)
+{
+	__u32 available = scratch->segment.available, longest = template->longest;
+
+	if (!load_head(skb, scratch, available < longest ? available : longest))
+		return 0;
+	scratch->hashed = 0;
+	for (__u32 i = 0; i < ANSWERS_MAX; i++) {
+		struct answer *answer = &template->answers[i];
+		__u32 n = answer->length;
+
+		if (!answer->hash || n > HEAD_MAX || n > available)
+			continue;
+		if (n != scratch->hashed)
+			digest(scratch, n, set, 1);
+		if (scratch->hash == answer->hash) {
+			scratch->length = n + content_length(scratch->data, answer);
+			return i + 1;
+		}
+	}
+	return 0;
+}
+
+/* Who is at an end; 0: nobody can say here. */
+static __always_inline int identify(struct identity *id, const struct flow_key *flow, __u32 end,
+				    const struct settings *set)
+{
+	struct flow_end key = {.flow = *flow, .end = end};
+	struct owned *known = owners.lookup(&key);
+
+	if (known) {
+		id->pid = known->owner.pid;
+		id->how = known->owner.how;
+		id->start_ns = known->owner.start_ns;
+		return !known->owner.contested;
+	}
+	const __u32 *addr = (const __u32 *)flow->addr[end & 1];
+	__u64 high = (__u64)addr[0] << 32 | addr[1], low = (__u64)addr[2] << 32 | addr[3];
+	__u32 at = mixed(mixed(set->seed, high, set), low, set) & (STRANGERS_MAX - 1);
+	struct stranger *stranger = strangers.lookup(&at);
+	if (!stranger)
+		return 0;
+	const __u32 *same = (const __u32 *)stranger->addr;
+	id->pid = id->how = 0;
+	id->start_ns = 0;
+	return stranger->valid &&
+	       !((same[0] ^ addr[0]) | (same[1] ^ addr[1]) | (same[2] ^ addr[2]) | (same[3] ^ addr[3]));
+}
+
+static __always_inline struct cell *cell_of(struct scratch *scratch, struct track *t, const struct settings *set)
+{
+	struct cell_key *key = &scratch->cell;
+	const __u64 *words = (const __u64 *)key;
+	__u64 hash = set->seed;
+
+	key->template = t->template - 1;
+	key->answer = scratch->answer;
+	if (!identify(&key->server, &t->flow, !t->client, set))
+		return 0;
+	READ_BACK();
+	if (!identify(&key->client, &t->flow, t->client & 1, set))
+		return 0;
+	READ_BACK();
+#pragma unroll
+	for (int i = 0; i < sizeof(*key) / 8; i++)
+		hash = mixed(hash, words[i], set);
+#pragma unroll
+	for (__u32 i = 0; i < PROBES; i++) {
+		__u32 at = (hash ^ i) & (CELLS_MAX - 1);
+		struct cell *cell = cells.lookup(&at);
+		if (!cell)
+			return 0;
+		const __u64 *there = (const __u64 *)&cell->key;
+		__u64 different = 0;
+#pragma unroll
+		for (int j = 0; j < sizeof(*key) / 8; j++)
+			different |= there[j] ^ words[j];
+		if (!different)
+			return cell;
+	}
+	return 0;
+}
+
+/* The bucket of httptop/stats.py, from LATENCY_LOW on; without a branch, which the verifier would have to follow. */
+static __always_inline __u32 bucket(__u32 ns)
+{
+	__u32 bits = ns >> (LATENCY_SUB_BITS + 1), shift;
+
+	bits |= bits >> 1;
+	bits |= bits >> 2;
+	bits |= bits >> 4;
+	bits |= bits >> 8;
+	bits |= bits >> 16; /* as many ones as the number has bits: count them */
+	bits -= bits >> 1 & 0x55555555;
+	bits = (bits & 0x33333333) + (bits >> 2 & 0x33333333);
+	shift = ((bits + (bits >> 4)) & 0x0f0f0f0f) * 0x01010101 >> 24 & 31;
+	return ((shift + 1) << LATENCY_SUB_BITS) + (ns >> shift) - (1 << LATENCY_SUB_BITS) - LATENCY_LOW;
+}
+
+/* 0: it must go through the ring, because it is not known, or to be shown. */
+static __always_inline int add(struct scratch *scratch, struct track *t, struct settings *set)
+{
+	__u64 latency = bpf_ktime_get_ns() - t->asked_ns;
+	struct cell *cell = cell_of(scratch, t, set);
+
+	if (!cell || latency < LATENCY_MIN_NS || latency >= LATENCY_MAX_NS || latency > cell->latency_max) {
+		/* the slowest are of interest one by one */
+		if (cell && latency > cell->latency_max)
+			cell->latency_max = latency;
+		return 0;
+	}
+	if (set->samples) {
+		set->samples--;
+		return 0;
+	}
+	__u32 in = bucket(latency);
+	if (in >= LATENCY_BUCKETS)
+		return 0;
+	__sync_fetch_and_add(&cell->latency[in], 1);
+	__sync_fetch_and_add(&cell->bytes, scratch->length);
+	return 1;
+}
+

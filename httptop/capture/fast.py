@@ -1,0 +1,178 @@
+"""The kernel's fast path from user space: teaching it what was understood, and reading what it has counted.
+
+All lies in arrays that both sides have mapped (bpf/events.h), so this needs no system call and no privilege. Whatever
+is written becomes valid by one last aligned word.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from collections.abc import Iterable, Mapping
+
+from httptop.records import FLOW_KEY, Counted, Held
+from httptop.taught import (
+    ANSWER,
+    ANSWERS_MAX,
+    CELL,
+    CELL_KEY,
+    CELLS_MAX,
+    LATENCY_BUCKETS,
+    LATENCY_LOW,
+    PROBES,
+    SETTINGS,
+    STRANGER,
+    STRANGERS_MAX,
+    TEMPLATE,
+    TEMPLATES_MAX,
+    TRACK,
+    TRACK_FAST,
+    TRACKS_MAX,
+    masked,
+)
+
+_WORD = struct.Struct("=Q")
+_HALF = struct.Struct("=I")
+_ANSWERS_AT, _HISTOGRAM_AT = TEMPLATE.size, CELL.size
+_TEMPLATE_BYTES = TEMPLATE.size + ANSWERS_MAX * ANSWER.size
+_CELL_BYTES = CELL.size + 4 * LATENCY_BUCKETS
+_LATENCY_MAX_AT, _BYTES_AT = CELL_KEY.size, CELL_KEY.size + 8
+_ASKED_AT = FLOW_KEY.size + 2
+_ANSWER_AT = 4  # in a cell's key: written last
+
+SIZES = {"templates": TEMPLATES_MAX * _TEMPLATE_BYTES, "cells": CELLS_MAX * _CELL_BYTES,
+         "strangers": STRANGERS_MAX * STRANGER.size, "tracks": TRACKS_MAX * TRACK.size, "settings": SETTINGS.size}
+
+_64 = (1 << 64) - 1
+
+
+class Board:
+    """What is written for the kernel to read, and what it writes. `fds`: the maps by name."""
+
+    def __init__(self, fds: Mapping[str, int]) -> None:
+        self._maps = {name: mmap.mmap(fds[name], -(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
+                      for name, size in SIZES.items()}
+        self._seed, factor = (int.from_bytes(os.urandom(8), "little") for _ in range(2))
+        self._factor = factor | 1
+        SETTINGS.pack_into(self._maps["settings"], 0, self._seed, self._factor, 0)
+        self._templates: set[int] = set()
+        self._cells: dict[int, tuple[int, list[int]]] = {}  # what was read last: bytes, exchanges by latency
+
+    def forget(self) -> None:
+        """Begin anew: nothing is taught."""
+        for number in self._templates:
+            at = number * _TEMPLATE_BYTES
+            self._maps["templates"][at : at + _TEMPLATE_BYTES] = bytes(_TEMPLATE_BYTES)
+        for number in self._cells:
+            at = number * _CELL_BYTES
+            self._maps["cells"][at : at + _CELL_BYTES] = bytes(_CELL_BYTES)
+        self._maps["tracks"][: SIZES["tracks"]] = bytes(SIZES["tracks"])
+        self._templates.clear()
+        self._cells.clear()
+
+    def close(self) -> None:
+        """Unmap."""
+        for view in self._maps.values():
+            view.close()
+
+    # -- teaching -----------------------------------------------------------------------------------------------
+
+    def request(self, data: bytes, counter: int) -> int | None:
+        """Teach a request, which fills a segment; the template's number, None when there is no place."""
+        value = self._hash(data)
+        at = self._place(value, TEMPLATES_MAX, self._templates)
+        if at is not None:
+            self._templates.add(at)
+            TEMPLATE.pack_into(self._maps["templates"], at * _TEMPLATE_BYTES, 0, len(data), 0, counter)
+            self._publish("templates", at * _TEMPLATE_BYTES, value)
+        return at
+
+    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int) -> None:
+        """Teach how it is answered, see taught.Board."""
+        start = template * _TEMPLATE_BYTES
+        at = start + _ANSWERS_AT + number * ANSWER.size
+        self._publish("templates", at, 0)
+        view = self._maps["templates"]
+        _, length, longest, counter = TEMPLATE.unpack_from(view, start)
+        if len(head) > longest:
+            TEMPLATE.pack_into(view, start, *_WORD.unpack_from(view, start), length, len(head), counter)
+        ANSWER.pack_into(view, at, 0, len(head), length_at, digits)
+        self._publish("templates", at, self._hash(masked(head)))
+
+    def cell(self, template: int, answer: int, server: bytes, client: bytes, latency_max_ns: int) -> int | None:
+        """Teach that these exchanges are counted, between these identities; the cell's number."""
+        key = CELL_KEY.pack(template, answer + 1, server, client)
+        value = self._seed
+        for word in struct.unpack("=5Q", key):
+            value = self._mixed(value, word)
+        at = self._place(value, CELLS_MAX, self._cells)
+        if at is not None:
+            self._cells[at] = (0, [0] * LATENCY_BUCKETS)
+            view, start = self._maps["cells"], at * _CELL_BYTES
+            view[start : start + len(key)] = key[:_ANSWER_AT] + bytes(4) + key[_ANSWER_AT + 4 :]
+            _WORD.pack_into(view, start + _LATENCY_MAX_AT, latency_max_ns)
+            _HALF.pack_into(view, start + _ANSWER_AT, answer + 1)
+        return at
+
+    def stranger(self, address: bytes) -> None:
+        """Teach that an address (16 bytes) is another host's."""
+        value = self._seed
+        for high, low in struct.iter_unpack("=II", address):
+            value = self._mixed(value, high << 32 | low)
+        at = (value & (STRANGERS_MAX - 1)) * STRANGER.size
+        self._publish("strangers", at + 16, 0)
+        self._maps["strangers"][at : at + 16] = address
+        self._publish("strangers", at + 16, 1)
+
+    def want(self, samples: int) -> None:
+        """So many of the next exchanges are to come one by one although they are known."""
+        self._publish("settings", 16, samples)
+
+    def _publish(self, name: str, at: int, value: int) -> None:
+        _WORD.pack_into(self._maps[name], at, value)
+
+    def _mixed(self, value: int, word: int) -> int:
+        value = ((value ^ word) * self._factor) & _64
+        return value ^ value >> 32
+
+    def _hash(self, data: bytes) -> int:
+        value = self._seed ^ len(data)
+        for (word,) in _WORD.iter_unpack(data + bytes(-len(data) % 8)):
+            value = self._mixed(value, word)
+        return value
+
+    @staticmethod
+    def _place(value: int, size: int, taken: Iterable[int]) -> int | None:
+        return next((at for i in range(PROBES) if (at := (value ^ i) & (size - 1)) not in taken), None)
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def counted(self) -> list[Counted]:
+        """What was added to cells since the last time."""
+        view, found = self._maps["cells"], []
+        for at, (bytes_before, before) in self._cells.items():
+            start = at * _CELL_BYTES
+            (total,) = _WORD.unpack_from(view, start + _BYTES_AT)
+            if total != bytes_before:
+                with memoryview(view) as raw, raw[start + _HISTOGRAM_AT : start + _CELL_BYTES].cast("I") as words:
+                    now = words.tolist()
+                grown = [(bucket, n - m) for bucket, (n, m) in enumerate(zip(now, before, strict=True), LATENCY_LOW)
+                         if n != m]
+                self._cells[at] = (total, now)
+                found.append(Counted(at, total - bytes_before, grown))
+        return found
+
+    def held(self) -> list[Held]:
+        """Requests that wait in the kernel."""
+        with memoryview(self._maps["tracks"]) as raw:
+            asked = bytes(raw[_ASKED_AT : SIZES["tracks"] : TRACK.size])
+        found = []
+        at = asked.find(b"\1")
+        while at >= 0:
+            flow, state, client, waits, _, *_, template, asked_ns = TRACK.unpack_from(
+                self._maps["tracks"], at * TRACK.size)
+            if state == TRACK_FAST and waits:
+                found.append(Held(template - 1, flow, client, asked_ns))
+            at = asked.find(b"\1", at + 1)
+        return found

@@ -1,0 +1,138 @@
+"""What the kernel's fast path is taught: exchanges that were understood here before, and are alike to the byte.
+
+The kernel decides nothing about HTTP. It compares with what is taught, counts what is the same, and sends the rest. So
+both paths mean the same, and the bounds of its tables are kept here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from httptop.http1 import Request, Response
+from httptop.records import METHODS, NO_OWNER, Kind, Record
+from httptop.taught import ANSWERS_MAX, HEAD_MAX, LENGTH_DIGITS, NOBODY, Board, identity, masked
+
+SEEN_MAX = 8192  # requests that were seen once, and are not worth a place yet
+BODILESS = frozenset((204, 304))  # RFC 9112 6.3
+
+_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,%d})[ \t]*\r\n(?![ \t])" % LENGTH_DIGITS, re.IGNORECASE)
+
+
+class _Template:
+    """`answers`: what is taught, by their masked heads; `statuses`: of each."""
+
+    __slots__ = ("answers", "data", "number", "statuses")
+
+    def __init__(self, number: int, data: bytes) -> None:
+        self.number = number
+        self.data = data
+        self.answers: dict[bytes, int] = {}
+        self.statuses: list[int] = []
+
+
+class Teacher:
+    """Sees each exchange that came through the ring and teaches what it holds on its second sighting."""
+
+    def __init__(self, board: Board, samples: int = 0) -> None:
+        """`samples`: how many exchanges that it knows the kernel still sends one by one, each time that it is asked."""
+        self._board = board
+        self._samples = samples
+        self._seen: set[bytes] = set()
+        self._by_data: dict[bytes, _Template] = {}
+        self._by_number: dict[int, tuple[Request, _Template]] = {}
+        self._cells: dict[tuple[int, int, bytes, bytes], int | None] = {}
+
+    def want_samples(self) -> None:
+        """Ask for some again."""
+        if self._samples:
+            self._board.want(self._samples)
+
+    def head(self, template: int) -> Request:
+        """The parsed head of a template."""
+        return self._by_number[template][0]
+
+    def whole(self, record: Record) -> Record:
+        """A Kind.KNOWN record as the request that it stands for."""
+        data = self._by_number[record.extra][1].data
+        return record._replace(kind=Kind.REQUEST, data=data)
+
+    def exchange(self, request: Request, data: bytes, answer: Response, record: Record) -> tuple[_Template, int] | None:
+        """An exchange was understood: `data` is all of the request's segment, `record` begins with the answer.
+
+        Returns the template and the number of the answer when both are taught.
+        """
+        template = self._by_data.get(data) or self._teach_request(request, data)
+        if template is None or not _is_plain_answer(request, answer, record):
+            return None
+        head = record.data[: answer.length]
+        number = template.answers.get(masked(head))
+        if number is None:
+            number = self._teach_answer(template, request, answer, head)
+        return None if number is None else (template, number)
+
+    def _teach_request(self, request: Request, data: bytes) -> _Template | None:
+        if not _is_plain_request(request, data):
+            return None
+        if data not in self._seen:
+            if len(self._seen) >= SEEN_MAX:
+                self._seen.clear()
+            self._seen.add(data)
+            return None
+        self._seen.discard(data)  # no sooner again, if there is no place
+        number = self._board.request(data, METHODS.index(request.method))
+        if number is None:
+            return None
+        template = self._by_data[data] = _Template(number, data)
+        self._by_number[number] = request, template
+        return template
+
+    def _teach_answer(self, template: _Template, request: Request, answer: Response, head: bytes) -> int | None:
+        length = None if _has_no_body(request, answer) else _LENGTH.search(head)
+        if length is None and not _has_no_body(request, answer):
+            return None
+        if len(template.statuses) < ANSWERS_MAX:
+            number = len(template.statuses)
+            template.statuses.append(answer.status)
+        elif answer.status in template.statuses:  # cells are known by the number: it must not change its meaning
+            number = template.statuses.index(answer.status)
+            template.answers = {known: n for known, n in template.answers.items() if n != number}
+        else:
+            return None
+        at, digits = (length.start(1), length.end(1) - length.start(1)) if length is not None else (0, 0)
+        self._board.answer(template.number, number, head, at, digits)
+        template.answers[masked(head)] = number
+        return number
+
+    def cell(self, template: _Template, answer: int, record: Record, ends: tuple[bytes, bytes], *, remote: bytes,
+             latency_max_ns: int) -> int | None:
+        """Teach to count such exchanges; the number of a cell that is new. `ends`: owners of server and client."""
+        server = self._identity(record, record.sender, remote=ends[0] == remote)
+        client = self._identity(record, 1 - record.sender, remote=ends[1] == remote)
+        if server is None or client is None or (template.number, answer, server, client) in self._cells:
+            return None
+        cell = self._board.cell(template.number, answer, server, client, latency_max_ns)
+        self._cells[template.number, answer, server, client] = cell
+        return cell
+
+    def _identity(self, record: Record, end: int, *, remote: bool) -> bytes | None:
+        told = record.owners[end]
+        if told == NO_OWNER and remote:
+            self._board.stranger(record.flow[16 * end : 16 * end + 16])
+            return NOBODY
+        return identity(told)
+
+
+def _is_plain_request(request: Request, data: bytes) -> bool:
+    return (request.complete and not request.chunked and not request.upgrade and request.version != "0.9"
+            and request.method in METHODS and request.method != "CONNECT" and len(data) <= HEAD_MAX
+            and len(data) == request.length + (request.content_length or 0))
+
+
+def _is_plain_answer(request: Request, answer: Response, record: Record) -> bool:
+    return (answer.complete and 200 <= answer.status < 600 and not answer.chunked and answer.length <= HEAD_MAX
+            and (answer.content_length is not None or _has_no_body(request, answer))
+            and record.data.lower().count(b"\ncontent-length:", 0, answer.length) <= 1)
+
+
+def _has_no_body(request: Request, answer: Response) -> bool:
+    return request.method == "HEAD" or answer.status in BODILESS

@@ -1,0 +1,231 @@
+"""The fast path means the same as the reference path: the same frames through both give equal Snapshots."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from httptop.snapshot import Snapshot
+from tests.core.test_conversations import SIZES, Exchange, conversations, converse, disturbed, segments
+from tests.support import corpus
+from tests.support.dialogs import GET, OK, Dialog, Script, get, ok, post
+from tests.support.frames import ACK, FIN, RST, SYN
+from tests.support.kernel import Kernel, kernel, python
+
+ROUNDS = 4  # the first two teach
+LONGEST = 2000  # frames of a capture that is tried: all would take minutes
+
+
+@pytest.fixture(scope="module")
+def reference() -> Iterator[Kernel]:
+    """Every message goes through the ring."""
+    with kernel(fast_path=False) as here:
+        yield here
+
+
+def meaning(snapshot: Snapshot) -> dict[str, Any]:
+    """All of a Snapshot but when it was."""
+    return {
+        "cells": {(cell.method, cell.host, cell.path, cell.status, cell.server, cell.client):
+                  (cell.requests, cell.responses, cell.response_bytes, sum(n for _, n in cell.latency))
+                  for cell in snapshot.cells},
+        "totals": snapshot.totals,
+        "completeness": snapshot.completeness,
+        "losses": snapshot.losses,
+        "skipped": snapshot.skipped,
+        "attribution": {(row.process, row.role, row.how): row.exchanges for row in snapshot.attribution},
+        "in_flight": sorted((row.method, row.host, row.path, str(row.server), str(row.client))
+                            for row in snapshot.in_flight),
+        "in_flight_total": snapshot.in_flight_total,
+    }
+
+
+def check_equal(fast: Kernel, reference: Kernel, frames: list[bytes], feed_every: int) -> Snapshot:
+    """The Snapshot of the fast path, which is that of the reference path."""
+    flows = {record.flow for record in python(frames).records}
+    snapshots = []
+    for here in (reference, fast):
+        here.forget()
+        for flow in flows:
+            here.own(flow)
+        parts = (frames[at : at + feed_every] for at in range(0, len(frames), feed_every))
+        snapshots.append(here.watch(parts))
+    want, got = map(meaning, snapshots)
+    for part, value in want.items():
+        assert got[part] == value, part
+    return snapshots[1]
+
+
+def opened(script: Script, *, isn: int = 1000) -> Dialog:
+    """A connection that begins as connections do."""
+    talk = script.dialog(isn=isn)
+    talk.say(0, b"", flags=SYN)
+    talk.say(1, b"", flags=SYN | ACK)
+    talk.say(0, b"")
+    return talk
+
+
+def counted(here: Kernel) -> int:
+    """How many exchanges the kernel has counted itself since `forget`."""
+    assert here.source.board is not None
+    return sum(sum(seen) for _, seen in here.source.board._cells.values())
+
+
+def test_known_exchanges_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -> None:
+    """After an exchange was seen twice, nothing of it goes through the ring any more; digits may change."""
+    script = Script()
+    for number in range(40):
+        talk = opened(script)
+        for _ in range(5):
+            talk.exchange(GET, ok(b"x" * (10 + number)))
+        talk.say(0, b"", flags=FIN | ACK)
+        talk.say(1, b"", flags=FIN | ACK)
+    snapshot = check_equal(loaded, reference, script.frames, 20)
+    assert snapshot.totals.requests == 200
+    assert counted(loaded) > 180
+
+
+UNUSUAL = {
+    "pipelined": lambda talk: (talk.ask(GET + GET), talk.answer(OK), talk.answer(OK)),
+    "asked twice": lambda talk: (talk.ask(GET, GET), talk.answer(OK, OK)),
+    "split request": lambda talk: (talk.ask(GET[:20], GET[20:]), talk.answer(OK)),
+    "split method": lambda talk: (talk.ask(GET[:2], GET[2:]), talk.answer(OK)),
+    "split response": lambda talk: (talk.ask(GET), talk.answer(OK[:30], OK[30:])),
+    "split status": lambda talk: (talk.ask(GET), talk.answer(OK[:5], OK[5:])),
+    "request again": lambda talk: (talk.ask(GET), talk.script.frames.append(talk.script.frames[-1]), talk.answer(OK)),
+    "answer again": lambda talk: (talk.ask(GET), talk.answer(OK), talk.script.frames.append(talk.script.frames[-1])),
+    "both again": lambda talk: (talk.ask(GET), talk.answer(OK), talk.script.frames.extend(talk.script.frames[-2:])),
+    "no answer": lambda talk: talk.ask(GET),
+    "reset": lambda talk: (talk.ask(GET), talk.say(0, b"", flags=RST)),
+    "answer after the client ended": lambda talk: (talk.ask(GET), talk.say(0, b"", flags=FIN | ACK), talk.answer(OK)),
+    "server ends": lambda talk: (talk.ask(GET), talk.say(1, b"", flags=FIN | ACK)),
+    "answer and end at once": lambda talk: (talk.ask(GET), talk.say(1, OK, flags=FIN | ACK)),
+    "request and end at once": lambda talk: (talk.say(0, GET, flags=FIN | ACK), talk.answer(OK)),
+    "interim": lambda talk: (talk.ask(GET), talk.answer(b"HTTP/1.1 103 Early Hints\r\n\r\n", OK)),
+    "another status": lambda talk: (talk.ask(GET), talk.answer(ok(b"no", "404 Not Found"))),
+    "chunked": lambda talk: (talk.ask(GET), talk.answer(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")),
+    "until it closes": lambda talk: (talk.ask(GET), talk.answer(b"HTTP/1.1 200 OK\r\n\r\n", b"abc", OK),
+                                     talk.say(1, b"", flags=FIN | ACK)),
+    "a body like a head": lambda talk: (talk.ask(GET), talk.answer(ok(OK * 3)[:-2 * len(OK)], OK, OK)),
+    "a long body": lambda talk: (talk.ask(GET), talk.answer(ok(b"z" * 4000)[:1400], b"z" * 1400, b"z" * 1241)),
+    "asked before the answer ended": lambda talk: (talk.ask(GET), talk.answer(ok(OK * 3)[:-len(OK)]), talk.ask(GET),
+                                                   talk.answer(OK, OK)),
+    "unasked": lambda talk: talk.answer(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"),
+    "lost request": lambda talk: (talk.lose(0, GET), talk.answer(OK)),
+    "lost answer": lambda talk: (talk.ask(GET), talk.lose(1, OK), talk.ask(GET), talk.answer(OK)),
+    "lost exchange": lambda talk: (talk.lose(0, GET), talk.lose(1, OK)),
+    "post": lambda talk: (talk.ask(post("/up", b"body")), talk.answer(OK)),
+    "post in two": lambda talk: (talk.ask(post("/up", b"body")[:-4], b"body"), talk.answer(OK)),
+    "head": lambda talk: (talk.ask(get("/a", "HEAD")), talk.answer(OK[:-2])),
+    "no content": lambda talk: (talk.ask(GET), talk.answer(b"HTTP/1.1 204 No Content\r\n\r\n")),
+    "empty lines": lambda talk: (talk.ask(b"\r\n" + GET), talk.answer(OK)),
+    "upgrade": lambda talk: (talk.ask(get("/a", "GET", b"Connection: Upgrade", b"Upgrade: x")), talk.answer(OK)),
+    "connect": lambda talk: (talk.ask(b"CONNECT a:1 HTTP/1.1\r\n\r\n"), talk.answer(b"HTTP/1.1 200 OK\r\n\r\n")),
+    "two lengths": lambda talk: (talk.ask(GET), talk.answer(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok")),
+    "another connection": lambda talk: (talk.ask(GET), talk.next.__setitem__(slice(None), [5000000, 6000000]),
+                                        talk.say(0, b"", flags=SYN), talk.say(1, b"", flags=SYN | ACK),
+                                        talk.ask(GET), talk.answer(OK)),
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+@pytest.mark.parametrize("handshake", [True, False], ids=["from the start", "from the middle"])
+def test_unusual(loaded: Kernel, reference: Kernel, name: str, handshake: bool) -> None:
+    """A connection of plain exchanges that does something else once, and goes on."""
+    script = Script()
+    for _ in range(ROUNDS):
+        talk = opened(script) if handshake else script.dialog()
+        for _ in range(3):
+            talk.exchange()
+        UNUSUAL[name](talk)
+        for _ in range(3):
+            talk.exchange()
+    for feed_every in (4, 1000):
+        check_equal(loaded, reference, script.frames, feed_every)
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(conversations(), SIZES, st.integers(1, 30))
+def test_conversations(loaded: Kernel, reference: Kernel, said: list[Exchange], sizes: list[int],
+                       feed_every: int) -> None:
+    """Whatever is said, and however it is cut, on one connection after the other."""
+    frames = [frame for _ in range(ROUNDS) for frame in converse(said, segments(sizes)).script.frames]
+    check_equal(loaded, reference, frames, feed_every)
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["keep"] * 6 + ["drop", "again"]), min_size=1, max_size=40), st.integers(1, 30),
+       st.lists(st.sampled_from([GET, GET, get("/b"), post("/c", b"12")]), max_size=20),
+       st.randoms(use_true_random=False))
+def test_disturbed(loaded: Kernel, reference: Kernel, steps: list[str], feed_every: int, asked: list[bytes],
+                   dice: random.Random) -> None:
+    """Whatever is lost or sent again on connections of plain exchanges."""
+    frames: list[bytes] = []
+    for _ in range(ROUNDS):
+        talk = opened(Script())
+        for request in asked:
+            talk.exchange(request, ok(b"x" * dice.randrange(40)))
+        frames += disturbed(talk.script.frames, steps, dice)
+    check_equal(loaded, reference, frames, feed_every)
+
+
+def elsewhere(frame: bytes, number: int) -> bytes:
+    """The frame between other hosts, if it is one of plain IP: a conversation that was had again."""
+    at = {b"\x08\x00": (26, 30), b"\x86\xdd": (22, 38)}.get(frame[12:14])
+    if at is None or len(frame) <= at[1]:
+        return frame
+    moved = bytearray(frame)
+    for place in at:
+        moved[place] ^= number
+    return bytes(moved)
+
+
+@pytest.mark.corpus
+def test_corpus(loaded: Kernel, reference: Kernel) -> None:
+    """Captures that other people made, each as if it happened three times: the first two teach."""
+    paths = corpus.files()
+    if not paths:
+        pytest.skip(f"no corpus at {corpus.FOLDER}")
+    known = 0
+    for path in paths:
+        frames = list(corpus.frames(path))
+        if len(frames) > LONGEST:
+            continue
+        again = [elsewhere(frame, number) for number in range(3) for frame in frames]
+        try:
+            check_equal(loaded, reference, again, 50)
+        except AssertionError as error:
+            raise AssertionError(f"{path.name}: {error}") from error
+        known += counted(loaded)
+    assert known > 100
+
+
+def test_totals_are_exact_when_the_ring_is_full() -> None:
+    """Requests that were held back and find no place in the ring are counted as lost, and in the totals."""
+    with kernel(ring_bytes=1 << 16) as here:
+        script = Script()
+        for _ in range(3):
+            opened(script).exchange()
+        known = len(script.frames)
+        talks = [opened(script) for _ in range(500)]
+        for talk in talks:
+            talk.ask(GET)
+        for talk in talks:
+            talk.answer(ok(b"", "404 Not Found"))
+        for flow in {record.flow for record in python(script.frames).records}:
+            here.own(flow)
+        frames = script.frames
+        snapshot = here.watch([*([frame] for frame in frames[:known]), frames[known:]])
+        lost = {row.reason: row.events for row in snapshot.losses}
+        assert lost["ring_request"] > 0
+        assert dict(snapshot.totals.by_method) == {"GET": 503}
+        assert dict(snapshot.totals.by_status) == {"2xx": 3, "4xx": 500}
+        told = sum(cell.requests for cell in snapshot.cells)
+        assert told + lost["ring_request"] == 503
