@@ -8,8 +8,6 @@ from __future__ import annotations
 import struct
 from typing import Protocol
 
-from httptop.records import OWNER
-
 TEMPLATES_MAX = 4096
 ANSWERS_MAX = 4
 CELLS_MAX = 4096
@@ -32,22 +30,6 @@ STRANGER = struct.Struct("=16sQ")
 TRACK = struct.Struct("=36sBBBB2I2IIIIIQ")
 SETTINGS = struct.Struct("=QQQ")
 
-NOBODY = bytes(IDENTITY.size)  # a process of another host
-
-_MASK = bytes.maketrans(b"123456789", b"000000000")
-
-
-def masked(head: bytes) -> bytes:
-    """A response head with its digits made equal, but for those of the status line: as the kernel compares it."""
-    return head[:STATUS_BYTES] + head[STATUS_BYTES:].translate(_MASK)
-
-
-def identity(owner: bytes) -> bytes | None:
-    """`struct owner` -> `struct identity`; None when it is not certain enough to count by."""
-    pid, how, _, contested, start_ns, _ = OWNER.unpack(owner)
-    return IDENTITY.pack(pid, how, start_ns) if pid and start_ns and not contested else None
-
-
 class Board(Protocol):
     """Where it is written. What finds no place is not taught, and comes through the ring as before."""
 
@@ -55,7 +37,10 @@ class Board(Protocol):
         """Teach a request, which fills a segment; the template's number, None when there is no place."""
 
     def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int) -> None:
-        """Teach how it is answered, in place of what answer `number` was. `digits` of Content-Length, 0: no body."""
+        """Teach how it is answered, in place of what answer `number` was: by this head with each digit as 0.
+
+        `length_at`: where the `digits` of its Content-Length are; 0 digits: it has no body.
+        """
 
     def cell(self, template: int, answer: int, server: bytes, client: bytes, latency_max_ns: int) -> int | None:
         """Teach that these exchanges are counted, between these identities; the cell's number, None: no place."""

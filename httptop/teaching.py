@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 
 from httptop.http1 import Request, Response
-from httptop.records import METHODS, NO_OWNER, Kind, Record
-from httptop.taught import ANSWERS_MAX, HEAD_MAX, LENGTH_DIGITS, NOBODY, Board, identity, masked
+from httptop.records import METHODS, NO_OWNER, OWNER, Kind, Record
+from httptop.taught import ANSWERS_MAX, HEAD_MAX, IDENTITY, LENGTH_DIGITS, STATUS_BYTES, Board
 
 SEEN_MAX = 8192  # requests that were seen once, and are not worth a place yet
 BODILESS = frozenset((204, 304))  # RFC 9112 6.3
 
 _LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,%d})[ \t]*\r\n(?![ \t])" % LENGTH_DIGITS, re.IGNORECASE)
+
+_MASK = bytes.maketrans(b"123456789", b"000000000")
+_NOBODY = bytes(IDENTITY.size)  # a process of another host
 
 
 class _Template:
@@ -65,9 +68,10 @@ class Teacher:
         if template is None or not _is_plain_answer(request, answer, record):
             return None
         head = record.data[: answer.length]
-        number = template.answers.get(masked(head))
+        masked = head[:STATUS_BYTES] + head[STATUS_BYTES:].translate(_MASK)
+        number = template.answers.get(masked)
         if number is None:
-            number = self._teach_answer(template, request, answer, head)
+            number = self._teach_answer(template, request, answer, head, masked)
         return None if number is None else (template, number)
 
     def _teach_request(self, request: Request, data: bytes) -> _Template | None:
@@ -86,7 +90,8 @@ class Teacher:
         self._by_number[number] = request, template
         return template
 
-    def _teach_answer(self, template: _Template, request: Request, answer: Response, head: bytes) -> int | None:
+    def _teach_answer(self, template: _Template, request: Request, answer: Response, head: bytes,
+                      masked: bytes) -> int | None:
         length = None if _has_no_body(request, answer) else _LENGTH.search(head)
         if length is None and not _has_no_body(request, answer):
             return None
@@ -99,8 +104,8 @@ class Teacher:
         else:
             return None
         at, digits = (length.start(1), length.end(1) - length.start(1)) if length is not None else (0, 0)
-        self._board.answer(template.number, number, head, at, digits)
-        template.answers[masked(head)] = number
+        self._board.answer(template.number, number, masked, at, digits)
+        template.answers[masked] = number
         return number
 
     def cell(self, template: _Template, answer: int, record: Record, ends: tuple[bytes, bytes], *, remote: bytes,
@@ -118,8 +123,8 @@ class Teacher:
         told = record.owners[end]
         if told == NO_OWNER and remote:
             self._board.stranger(record.flow[16 * end : 16 * end + 16])
-            return NOBODY
-        return identity(told)
+            return _NOBODY
+        return _identified(told)
 
 
 def _is_plain_request(request: Request, data: bytes) -> bool:
@@ -136,3 +141,9 @@ def _is_plain_answer(request: Request, answer: Response, record: Record) -> bool
 
 def _has_no_body(request: Request, answer: Response) -> bool:
     return request.method == "HEAD" or answer.status in BODILESS
+
+
+def _identified(owner: bytes) -> bytes | None:
+    """`struct owner` -> `struct identity`; None when it is not certain enough to count by."""
+    pid, how, _, contested, start_ns, _ = OWNER.unpack(owner)
+    return IDENTITY.pack(pid, how, start_ns) if pid and start_ns and not contested else None

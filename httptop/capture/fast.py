@@ -29,7 +29,6 @@ from httptop.taught import (
     TRACK,
     TRACK_FAST,
     TRACKS_MAX,
-    masked,
 )
 
 _WORD = struct.Struct("=Q")
@@ -98,7 +97,7 @@ class Board:
         if len(head) > longest:
             TEMPLATE.pack_into(view, start, *_WORD.unpack_from(view, start), length, len(head), counter)
         ANSWER.pack_into(view, at, 0, len(head), length_at, digits)
-        self._publish("templates", at, self._hash(masked(head)))
+        self._publish("templates", at, self._hash(head))
 
     def cell(self, template: int, answer: int, server: bytes, client: bytes, latency_max_ns: int) -> int | None:
         """Teach that these exchanges are counted, between these identities; the cell's number."""
