@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 import os
 import stat
@@ -11,12 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from httptop.capture.glance import UnclearError, glance
 from httptop.capture.link import LINKS
 from httptop.capture.pcap_format import DamagedError, Packet, read_packets
 from httptop.capture.walk import Tap
 from httptop.errors import HttptopError
 from httptop.records import NO_OWNER, Batch, Counter, Record
 from httptop.snapshot import SelfCost, SourceInfo
+
+PACKETS, MALFORMED = Counter.PACKETS, Counter.MALFORMED  # members of an Enum are slow to look up
 
 BATCH_PACKETS = 5000
 STANDARD_INPUT = "-"
@@ -39,8 +43,8 @@ class PcapSource:
         self._error: HttptopError | None = None
         self._is_pipe = False
         self._now_ns = 0
-        self._readable = 0  # packets of link types that we know
-        self._unknown_links: set[int] = set()
+        self._ended = False
+        self._foreign: collections.Counter[int] = collections.Counter()  # packets by link types that we do not know
 
     def open(self) -> None:
         """Raises HttptopError if the file cannot be read or is not a capture."""
@@ -53,7 +57,7 @@ class PcapSource:
         if packets is None:
             self.close()
             raise HttptopError(f"{self._path!r} is not a pcap or pcapng file", "Captures of tcpdump -w are.")
-        self._packets = packets
+        self._packets = self._noting_the_end(packets)
 
     def read(self, timeout_s: float) -> Batch:
         """At most BATCH_PACKETS packets. A slow pipe ends a batch at the packet after `timeout_s`."""
@@ -61,24 +65,18 @@ class PcapSource:
             error, self._error = self._error, None
             raise error
         records: list[Record] = []
-        left = BATCH_PACKETS
-        deadline = time.monotonic() + timeout_s
+        packets = itertools.islice(self._packets, BATCH_PACKETS)
         try:
-            for packet in itertools.islice(self._packets, BATCH_PACKETS):
-                left -= 1
-                records += self._tapped(packet)
-                if self._is_pipe and time.monotonic() > deadline:
-                    return self._batch(records, eof=False)
+            self._tap_into(records, _until(packets, time.monotonic() + timeout_s) if self._is_pipe else packets)
         except (DamagedError, OSError) as error:
             self._error = HttptopError(f"{self._path!r} is damaged: {error}", "Everything before that was read.")
-            return self._batch(records, eof=False)
-        if left:
+        if self._ended:
             self._check_links()
-        return self._batch(records, eof=left > 0 and self._error is None)
+        return Batch(records, [], tuple(self._tap.counters), self._now_ns, eof=self._ended and self._error is None)
 
     def finish(self) -> Batch:
         """Nothing is under way in a file: no records."""
-        return self._batch([], eof=True)
+        return Batch([], [], tuple(self._tap.counters), self._now_ns, eof=True)
 
     def owner(self, _flow: bytes, _end: int) -> bytes:
         """The processes of a capture file are not those of this host."""
@@ -96,32 +94,50 @@ class PcapSource:
             self._file.close()
         self._file = None
 
-    def _tapped(self, packet: Packet) -> list[Record]:
-        ts_ns, link, interface, frame, wire_len = packet
+    def _noting_the_end(self, packets: Iterator[Packet]) -> Iterator[Packet]:
+        yield from packets
+        self._ended = True
+
+    def _tap_into(self, records: list[Record], packets: Iterator[Packet]) -> None:
+        counters, follows, tap = self._tap.counters, self._tap.follows, self._tap.segment
+        for ts_ns, link, interface, frame, wire_len in packets:
+            if ts_ns > self._now_ns and link in LINKS:
+                self._now_ns = ts_ns
+            try:
+                segment = glance(link, frame, follows)
+            except UnclearError:
+                records += self._tapped(ts_ns, link, interface, frame, wire_len)
+            else:
+                counters[PACKETS] += 1
+                if segment is not None:
+                    records += tap(ts_ns, segment, frame, interface)
+
+    def _tapped(self, ts_ns: int, link: int, interface: int, frame: bytes, wire_len: int) -> list[Record]:
         try:
             ethertype, at = LINKS[link](frame)
-        except KeyError:
-            self._unknown_links.add(link)
-        except IndexError:
-            self._readable += 1
-        else:
-            self._readable += 1
-            self._now_ns = max(self._now_ns, ts_ns)
-            return self._tap.packet(ts_ns, ethertype, frame[at:], wire_len - at, interface)
-        self._tap.counters[Counter.PACKETS] += 1
-        self._tap.counters[Counter.MALFORMED] += 1
-        return []
+        except (KeyError, IndexError):
+            self._tap.counters[PACKETS] += 1
+            self._tap.counters[MALFORMED] += 1
+            if link not in LINKS:
+                self._foreign[link] += 1
+            return []
+        return self._tap.packet(ts_ns, ethertype, frame[at:], wire_len - at, interface)
 
     def _check_links(self) -> None:
-        if self._unknown_links and not self._readable:
-            links = ", ".join(map(str, sorted(self._unknown_links)))
+        if self._foreign and self._foreign.total() == self._tap.counters[PACKETS]:
+            links = ", ".join(map(str, sorted(self._foreign)))
             self._error = HttptopError(
                 f"{self._path!r} has only packets of link types that cannot be read: {links}",
                 "Ethernet, BSD loopback, Linux cooked and raw IP can be: see tcpdump.org/linktypes.html.",
             )
 
-    def _batch(self, records: list[Record], *, eof: bool) -> Batch:
-        return Batch(records, [], tuple(self._tap.counters), self._now_ns, eof)
+
+def _until(packets: Iterator[Packet], deadline_s: float) -> Iterator[Packet]:
+    """At least one packet, and the first behind the deadline is the last one."""
+    for packet in packets:
+        yield packet
+        if time.monotonic() > deadline_s:
+            return
 
 
 def _open(path: str) -> BinaryIO:
