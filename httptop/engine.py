@@ -32,7 +32,8 @@ MEMO_MAX = 8192  # exchanges whose cells are remembered: the same ones come agai
 
 
 Attribution = tuple["Process | None", str, str]
-Answered = tuple[Request, MutableCell, Recent, Recent]  # the head, so that its id() stays its own
+Asked = tuple[str, str, str, int, bytes, bytes, int]
+Answered = tuple[MutableCell, Recent, Recent]
 
 
 class Engine:
@@ -63,7 +64,7 @@ class Engine:
         self._accepts: dict[Process, Recent] = {}
         self._attribution: dict[Attribution, Recent] = {}
         self._history = stats.Rolling(HISTORY_S)
-        self._memo: dict[tuple[int, int, bytes, bytes, int], Answered] = {}
+        self._memo: dict[Asked, Answered] = {}
 
     # -- records in ---------------------------------------------------------------------------------------------
 
@@ -146,7 +147,7 @@ class Engine:
                 flow.answer.dirty = True
             return
         del self._in_flight[pending]
-        _, cell, server, client = self._answered(flow, pending, status, ts_ns)
+        cell, server, client = self._answered(flow, pending, status, ts_ns)
         cell.answered(max(ts_ns - pending.end_ns, 0))
         flow.answer = cell
         server.total += 1
@@ -201,13 +202,15 @@ class Engine:
     def _answered(self, flow: Flow, pending: Pending, status: int, ts_ns: int) -> Answered:
         """Where an exchange counts. The same one again is the common case, and is remembered."""
         head = pending.head
-        memo = (id(head), status, *self._ends(flow, ts_ns), ts_ns >> 30)  # processes are looked at again each second
+        server, client = self._ends(flow, ts_ns)
+        # processes are looked at again each second
+        memo = (head.method, head.host, head.target, status, server, client, ts_ns >> 30)
         known = self._memo.get(memo)
-        if known is None or known[1].into is not None:
+        if known is None or known[0].into is not None:
             cell = self._cell(head.method, head.host, self._path(head), status, flow, ts_ns)
             if len(self._memo) >= MEMO_MAX:
                 self._memo.clear()
-            known = self._memo[memo] = (head, cell, *self._attributed(flow, ts_ns))
+            known = self._memo[memo] = (cell, *self._attributed(flow, ts_ns))
         return known
 
     def _request_cell(self, flow: Flow, pending: Pending) -> MutableCell:
