@@ -11,7 +11,7 @@ from struct import Struct
 from struct import error as struct_error
 from typing import Any
 
-from httptop.capture.heads import may_begin
+from httptop.capture.heads import BEGINS, NOTABLE
 from httptop.capture.packet import FIN, IPV4, IPV6, RST, SYN, Segment, flow_of
 
 Follows = Callable[[bytes, int], bool]
@@ -19,6 +19,8 @@ Follows = Callable[[bytes, int], bool]
 
 PLAIN_IPV4, PLAIN_IPV6, TCP = 0x45, 6, 6
 TCP_MIN = 0x50  # 20 bytes, as the data offset says it
+CONNECTION = SYN | FIN | RST
+_begins = BEGINS.match
 _new = tuple.__new__
 
 
@@ -56,8 +58,11 @@ def glance(link: int, frame: bytes, follows: Follows) -> Segment | None:
         at += offset >> 2 & 60
         if not plain or protocol != TCP or offset < TCP_MIN or at > end:
             raise UnclearError
-        if not flags & (SYN | FIN | RST) and (at == end or not (may_begin(frame, at, end) or follows(ends, seq))):
-            return None
+        if not flags & CONNECTION:
+            if at == end:
+                return None
+            if (frame[at] not in NOTABLE or not _begins(frame, at, end)) and not follows(ends, seq):
+                return None
     except (KeyError, IndexError, struct_error):
         raise UnclearError from None
     flow, sender = flow_of(ends)

@@ -14,20 +14,16 @@ STATUS_LINE_MIN = len("HTTP/1.1 200")
 
 _TCHAR = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 _FIRST = frozenset(byte for byte in range(128) if re.match(_TCHAR, bytes([byte])))
-_NOTABLE = _FIRST | {0x16}
 _METHOD = re.compile(rb"(" + "|".join(METHODS).encode() + rb") [ -~]")  # nginx takes several spaces
 _STATUS_PREFIX = re.compile(rb"HTTP/1\.(?:[0-9](?: [0-9]{0,2})?)?")
 _TOKEN = re.compile(_TCHAR + rb"{1,%d}(?!%s)" % (TOKEN_MAX, _TCHAR))
-_BEGINS = re.compile(rb"HTTP/|\x16|%s{1,%d}(?: |\Z)" % (_TCHAR, TOKEN_MAX))
+# A superset of what `classify` and `unreadable` find, for who must say no at once: a first byte, and a start.
+NOTABLE = _FIRST | {0x16}
+BEGINS = re.compile(rb"HTTP/|\x16|%s{1,%d}(?: |\Z)" % (_TCHAR, TOKEN_MAX))
 _VERSION = re.compile(rb"HTTP/1\.[0-9]")
 _CODE = re.compile(rb" ([1-5])[0-9]{2}")
 _METHOD_COUNTERS = {name.encode(): Counter[name] for name in METHODS}
 _CLASSES = (Counter.C1XX, Counter.C2XX, Counter.C3XX, Counter.C4XX, Counter.C5XX)
-
-
-def may_begin(frame: bytes, start: int, end: int) -> bool:
-    """False: `classify` and `unreadable` find nothing in the payload that `frame` holds there, at once."""
-    return frame[start] in _NOTABLE and _BEGINS.match(frame, start, end) is not None
 
 
 def unreadable(payload: bytes) -> Counter | None:
