@@ -258,9 +258,7 @@ class Decoder:
     @staticmethod
     def _plausible(flow: Flow, record: Record, head: Request | Response) -> bool:
         """A side that asks does not answer."""
-        if flow.client is None:
-            return True
-        return (record.sender == flow.client) == isinstance(head, Request)
+        return flow.client is None or (record.sender == flow.client) == isinstance(head, Request)
 
     def _finish_head(self, flow: Flow, stream: Stream) -> None:
         """No more of the head in the buffer will come: take it as far as it goes."""

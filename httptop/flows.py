@@ -78,10 +78,12 @@ class Pairing:
     def request(self, flow: Flow, stream: Stream, head: Request, record: Record) -> None:
         """`record` holds the last byte of the head."""
         flow.client = record.sender
-        if flow.pending:
+        waiting, server = flow.pending, flow.streams[1 - record.sender]
+        if waiting:
             self._drop_missed(flow, record)
-        self._end_answer(flow, record)
-        waiting = flow.pending
+        if server.state >= CHUNKED and not waiting and server.messages:
+            # A client that waits for its answers has all of the last one when it asks again: its ACK tells the length.
+            self.response_ends(flow, server, record.ack)
         pending = Pending(head, stream, record, alone=not waiting)
         place = len(waiting)
         while place and after(pending.seq, waiting[place - 1].seq) < 0:  # overtaken on its way to us
@@ -108,12 +110,6 @@ class Pairing:
             self.abandon(flow)  # nothing of the server is captured
         else:
             self._drop_missed(flow, record)
-
-    def _end_answer(self, flow: Flow, record: Record) -> None:
-        """A client that waits for its answers has all of the last one when it asks again: its ACK tells the length."""
-        server = flow.streams[1 - record.sender]
-        if server.state >= CHUNKED and not flow.pending and server.messages:
-            self.response_ends(flow, server, record.ack)
 
     def response(self, flow: Flow, stream: Stream, head: Response, record: Record) -> None:
         """`record` holds the last byte of the head; latency is taken to the first one."""

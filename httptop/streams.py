@@ -125,17 +125,25 @@ class HeadCache:
         end = data.find(b"\r\n\r\n") + 4
         if end < 4:
             return None
-        head = self._heads.get(data[:end])
-        if head is not None:
-            return head
-        parsed = self.parse(data, final=False, searched=0)
-        return None if isinstance(parsed, http1.Verdict) or not parsed.complete else parsed
+        text = data[:end]
+        head = self._heads.get(text)
+        if head is None:
+            parsed = http1.parse_head(text)
+            if isinstance(parsed, http1.Verdict) or parsed.length != end:
+                return None
+            head = self._remember(text, parsed)
+        return head
 
     def parse(self, data: bytes, *, final: bool, searched: int) -> Request | Response | http1.Verdict:
         """As `http1.parse_head`."""
         head = http1.parse_head(data, final=final, searched=searched)
-        if not isinstance(head, http1.Verdict) and head.complete and head.length <= HEAD_BYTES_MAX:
+        if not isinstance(head, http1.Verdict) and head.complete:
+            self._remember(data[: head.length], head)
+        return head
+
+    def _remember(self, text: bytes, head: Request | Response) -> Request | Response:
+        if head.length <= HEAD_BYTES_MAX:
             if len(self._heads) >= HEADS_MAX:
                 self._heads.clear()
-            self._heads[data[: head.length]] = head
+            self._heads[text] = head
         return head

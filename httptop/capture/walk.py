@@ -57,7 +57,8 @@ class _Direction:
         """Whether a head began here before; remembers it if not."""
         if seq in self.recent:
             return True
-        self.recent = [*self.recent[1 - RECENT_HEADS :], seq]
+        self.recent.append(seq)
+        del self.recent[:-RECENT_HEADS]
         return False
 
 

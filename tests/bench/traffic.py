@@ -4,7 +4,7 @@ What it is made of, and why the proportions are these: each is what decides how 
 - Connections are set up with three packets and taken down with three, and carry eight exchanges on average. 200 are open
   at any time and take turns; one in five is IPv6. Every segment has the timestamp option, so a full one holds 1448 bytes.
 - Of the answers, 60 % are small (JSON, one segment), 10 % are 304 without a body, 25 % are pages and pictures of about
-  12 KB, 5 % are downloads of 40 to 90 KB. One in six is chunked. Half of the bodies are text, half are packed bytes.
+  12 KB, 5 % are downloads of 50 to 130 KB. One in six is chunked. Half of the bodies are text, half are packed bytes.
 - The client acknowledges every second full segment, and the last one. Three requests in ten take the server so long
   that it acknowledges them with a packet of its own.
 - 15 % of the requests are POST with a JSON body, half of those in a segment of its own.
@@ -30,7 +30,7 @@ PACKETS_PER_S = 20_000
 SEGMENT_BYTES = 1448
 STARTED_S = 1_700_000_000
 URLS = 400
-_SIZES = 12 * ((80, 1100),) + 2 * ((0, 0),) + 5 * ((4_000, 20_000),) + ((40_000, 90_000),)
+_SIZES = 12 * ((80, 1100),) + 2 * ((0, 0),) + 5 * ((4_000, 20_000),) + ((50_000, 130_000),)
 _TIMESTAMPS = b"\x01\x01\x08\x0a" + bytes(8)
 _TEXT = b'{"name": "Blue lamp", "price": 12.50, "about": "A lamp for the desk, blue, with a switch"},\n' * 1700
 _PACKED = random.Random(2).randbytes(150_000)
