@@ -114,11 +114,13 @@ class World:
         """What makes the Engine of an opened source. All is imported by now: after root is given up it may be late."""
         from httptop.capture.system import identify
         from httptop.engine import Engine
+        from httptop.owners import not_found
 
         def engine(source: Source) -> Engine:
-            lookup = identify if source.info.kind == "live" else _nobody
-            return Engine(source.info, source.epoch_offset_ns, lookup, source.owner, keep_query=options.keep_query,
-                          board=source.board, exchanges=exchanges, recent=recent)
+            live = source.info.kind == "live"
+            return Engine(source.info, source.epoch_offset_ns, identify if live else _nobody,
+                          source.owner if live else not_found, keep_query=options.keep_query,
+                          exchanges=exchanges, recent=recent)
 
         return engine
 

@@ -11,9 +11,10 @@ from httptop import http1
 from httptop.flows import Flow, Pairing, Sink
 from httptop.http1 import Request, Response
 from httptop.records import FLAG_ASKER, FLAG_FIN, FLAG_FIRST, FLAG_FOLLOWED, FLAG_NEW, FLAG_RST, NO_OWNER, Kind, Record
-from httptop.streams import HeadCache, State, Stream, after
+from httptop.streams import BODY, CHUNKED, HEAD, UNKNOWN, HeadCache, Stream, after
 
-_HEAD = State.HEAD  # a member of an Enum is slow to look up
+# Members of an Enum are slow to look up: once, here.
+_, REQUEST, RESPONSE, _, MORE, END, KNOWN = Kind
 
 STASH_MAX = 64  # segments of one direction kept while a hole in a head may still be filled
 BACK_BYTES, AHEAD_BYTES = 1 << 20, 1 << 28  # further away than this, a number belongs to another connection
@@ -30,14 +31,14 @@ class Decoder:
     def feed(self, flow: Flow, record: Record) -> None:
         """One record of `flow`, in the order of capture."""
         stream, peer = flow.streams[record.sender], flow.streams[1 - record.sender]
-        if (record.seq == stream.position and stream.state is _HEAD and stream.started and record.data
+        if (record.seq == stream.position and stream.state is HEAD and stream.started and record.data
                 and not (record.flags & FLAG_NEW or stream.buffer or stream.stash or peer.stash or flow.tunnel)):
             self._expected(flow, stream, record)  # nearly always
         else:
             self._unexpected(flow, stream, record)
 
     def _unexpected(self, flow: Flow, stream: Stream, record: Record) -> None:
-        if record.kind == Kind.END:
+        if record.kind == END:
             self._end(flow, record)
             return
         if record.flags & FLAG_NEW and stream.started and (flow.closed or self._is_far(stream, record)):
@@ -54,16 +55,21 @@ class Decoder:
             self._unstash(flow, stream)
 
     def _expected(self, flow: Flow, stream: Stream, record: Record) -> None:
-        """A message begins where one should: the common case, and shorter when its head has been parsed before."""
+        """A message begins where one should, and mostly its head is whole."""
         data = record.data
-        head = self._heads.known(data)
+        head = self._heads.whole(data)
         if head is None or not self._plausible(flow, record, head):
             self._consume(flow, stream, record, data)
             return
         stream.head_seq, stream.head_ns, stream.ack = record.seq, record.ts_ns, record.ack
         stream.position = stream.head_end = (record.seq + head.length) & 0xFFFFFFFF
         self._emit(flow, stream, head, record)
-        if len(data) > head.length and not flow.tunnel:
+        more = len(data) - head.length
+        if not more or flow.tunnel:
+            return
+        if stream.state is BODY and stream.pass_over(more):
+            stream.position = (stream.position + more) & 0xFFFFFFFF
+        else:
             self._consume(flow, stream, record, data[head.length :])
 
     def flush(self, flow: Flow) -> None:
@@ -87,9 +93,9 @@ class Decoder:
         stream.restart(record.seq)
         if not record.flags & FLAG_FIRST:
             peer.restart(record.ack)
-        left = after(record.extra, record.ack) if record.kind != Kind.KNOWN else 0
+        left = after(record.extra, record.ack) if record.kind != KNOWN else 0
         if left > 0:  # it asks while the last answer still comes
-            peer.state, peer.left = State.BODY, left
+            peer.state, peer.left = BODY, left
 
     def abandon(self, flow: Flow) -> None:
         """Nothing more will be heard of `flow`: finish what has begun and give up on what waits."""
@@ -109,15 +115,15 @@ class Decoder:
             self._pairing.client_ends(flow, record)
         elif record.flags & FLAG_FIN and flow.client is not None:
             self.flush(flow)
-            if stream.messages and stream.state in (State.UNKNOWN, State.CHUNKED):
+            if stream.messages and stream.state in (UNKNOWN, CHUNKED):
                 self._pairing.response_ends(flow, stream, record.seq)
-                stream.state = State.HEAD
+                stream.state = HEAD
             flow.closed = True
             self.abandon(flow)
 
     def _place(self, flow: Flow, stream: Stream, record: Record) -> None:
         """Bring the stream's position to the record, then look at its bytes."""
-        begins = record.kind in (Kind.REQUEST, Kind.RESPONSE)
+        begins = record.kind in (REQUEST, RESPONSE)
         if not stream.started:
             stream.restart(record.seq)
         ahead = after(record.seq, stream.position)
@@ -125,7 +131,7 @@ class Decoder:
             self._late(flow, stream, record, -ahead)
         elif ahead:
             self._skip(flow, stream, record, ahead, begins=begins)
-        elif stream.state == State.UNKNOWN or (begins and self._body_never_came(flow, stream, record)):
+        elif stream.state == UNKNOWN or (begins and self._body_never_came(flow, stream, record)):
             self._resume(flow, stream, record, begins=begins)
         else:
             self._consume(flow, stream, record, record.data)
@@ -134,7 +140,7 @@ class Decoder:
         """Bytes from before the position: a retransmission with new bytes at its end, or a gap that is filled."""
         if len(record.data) > behind:
             trimmed = record._replace(seq=stream.position, payload_len=record.payload_len - behind,
-                                      data=record.data[behind:], kind=Kind.MORE)
+                                      data=record.data[behind:], kind=MORE)
             self._place(flow, stream, trimmed)
         elif stream.in_gap(record):
             self._stray(flow, record)
@@ -158,16 +164,16 @@ class Decoder:
         if stream.pass_over(ahead):
             stream.position = record.seq
             self._place(flow, stream, record)
-        elif stream.state != State.UNKNOWN and (record.kind == Kind.MORE or stream.buffer or stream.stash):
+        elif stream.state != UNKNOWN and (record.kind == MORE or stream.buffer or stream.stash):
             # What is before a MORE was delivered, too, or lost: wait for it.
             stream.stash = [*stream.stash, record]
             if len(stream.stash) > STASH_MAX or (begins and after(record.ack, stream.ack) > 0):
                 self._give_up(flow, stream)
-        elif stream.state != State.HEAD or begins:
-            if stream.state == State.HEAD:
+        elif stream.state != HEAD or begins:
+            if stream.state == HEAD:
                 stream.gap = (stream.position, record.seq)
             else:
-                stream.state = State.UNKNOWN
+                stream.state = UNKNOWN
             stream.position = record.seq
             self._place(flow, stream, record)
 
@@ -176,7 +182,7 @@ class Decoder:
         if stream.buffer:
             self._sink.on_resync()
             self._finish_head(flow, stream)
-        stream.state = State.UNKNOWN
+        stream.state = UNKNOWN
         stash, stream.stash = sorted(stream.stash, key=lambda r: after(r.seq, stream.position)), ()
         for record in stash:
             stream.skip_to(record.seq)
@@ -189,7 +195,7 @@ class Decoder:
             progress = False
             for record in stream.stash:
                 ahead = after(record.seq, stream.position)
-                if ahead <= 0 or stream.state == State.UNKNOWN or stream.pass_over(ahead):
+                if ahead <= 0 or stream.state == UNKNOWN or stream.pass_over(ahead):
                     stream.stash = [r for r in stream.stash if r is not record]
                     stream.skip_to(record.seq)
                     self._place(flow, stream, record)
@@ -198,14 +204,14 @@ class Decoder:
 
     def _body_never_came(self, flow: Flow, stream: Stream, record: Record) -> bool:
         """A head where a body was announced: Expect: 100-continue that was refused, or the answer to an unseen HEAD."""
-        return (stream.state == State.BODY and record.seq == stream.head_end and after(record.ack, stream.ack) > 0
+        return (stream.state == BODY and record.seq == stream.head_end and after(record.ack, stream.ack) > 0
                 and (record.sender != flow.client or not flow.pending))
 
     def _resume(self, flow: Flow, stream: Stream, record: Record, *, begins: bool) -> None:
         """Decide whether this is the next message, when nothing tells where the current one ends."""
-        expected = Kind.REQUEST if record.sender == flow.client else Kind.RESPONSE
+        expected = REQUEST if record.sender == flow.client else RESPONSE
         if begins and record.kind == expected and after(record.ack, stream.ack) > 0:
-            if expected == Kind.RESPONSE:
+            if expected == RESPONSE:
                 self._pairing.response_ends(flow, stream, record.seq)
             stream.restart(record.seq)
             self._consume(flow, stream, record, record.data)
@@ -215,13 +221,13 @@ class Decoder:
     def _consume(self, flow: Flow, stream: Stream, record: Record, data: bytes) -> None:
         """Look at `data`, which begins at the stream's position, message by message."""
         while data:
-            if stream.state == State.HEAD:
+            if stream.state == HEAD:
                 used = self._read_head(flow, stream, record, data)
-            elif stream.state == State.BODY:
+            elif stream.state == BODY:
                 used = min(stream.left, len(data))
                 stream.left -= used
                 if not stream.left:
-                    stream.state = State.HEAD
+                    stream.state = HEAD
             else:
                 used = self._read_unframed(flow, stream, data)
             stream.position = (stream.position + used) & 0xFFFFFFFF
@@ -230,12 +236,12 @@ class Decoder:
                 return
 
     def _read_unframed(self, flow: Flow, stream: Stream, data: bytes) -> int:
-        if stream.state == State.CHUNKED and stream.chunked is not None:
+        if stream.state == CHUNKED and stream.chunked is not None:
             end = stream.chunked.feed(data)
             if stream.chunked.broken:
-                stream.state = State.UNKNOWN
+                stream.state = UNKNOWN
             elif end is not None:
-                stream.state = State.HEAD
+                stream.state = HEAD
                 if stream is not flow.streams[flow.client or 0]:
                     self._pairing.response_ends(flow, stream, stream.position + end)
                 return end
@@ -250,7 +256,7 @@ class Decoder:
             stream.head_seq, stream.head_ns, stream.ack = stream.position, record.ts_ns, record.ack
         held = len(stream.buffer)
         whole = stream.buffer + data if held else data
-        rest_follows = record.kind != Kind.RESPONSE and record.payload_len > len(record.data)
+        rest_follows = record.kind != RESPONSE and record.payload_len > len(record.data)
         final = not record.flags & FLAG_FOLLOWED and not rest_follows
         head = self._heads.parse(whole, final=final, searched=stream.searched)
         if head is http1.NEED_MORE:
@@ -258,7 +264,7 @@ class Decoder:
             return len(data)
         stream.buffer, stream.searched = b"", 0
         if isinstance(head, http1.Verdict) or not self._plausible(flow, record, head):
-            stream.state = State.UNKNOWN
+            stream.state = UNKNOWN
             return len(data)
         stream.position = (stream.position + head.length - held) & 0xFFFFFFFF
         stream.head_end = stream.position
@@ -269,22 +275,20 @@ class Decoder:
     @staticmethod
     def _plausible(flow: Flow, record: Record, head: Request | Response) -> bool:
         """A side that asks does not answer."""
-        if flow.client is None:
-            return True
-        return (record.sender == flow.client) == isinstance(head, Request)
+        return flow.client is None or (record.sender == flow.client) == isinstance(head, Request)
 
     def _finish_head(self, flow: Flow, stream: Stream) -> None:
         """No more of the head in the buffer will come: take it as far as it goes."""
         data, stream.buffer, stream.searched = stream.buffer, b"", 0
         head = self._heads.parse(data, final=True, searched=0)
-        stream.state = State.UNKNOWN
+        stream.state = UNKNOWN
         sender = 0 if stream is flow.streams[0] else 1
-        record = Record(stream.head_ns, flow.key, stream.head_seq, stream.ack, len(data), Kind.MORE, sender, 0, 0,
+        record = Record(stream.head_ns, flow.key, stream.head_seq, stream.ack, len(data), MORE, sender, 0, 0,
                         (NO_OWNER, NO_OWNER), data)
         if not isinstance(head, http1.Verdict) and self._plausible(flow, record, head):
             stream.head_end = stream.position
             self._emit(flow, stream, head, record)
-            stream.state = State.UNKNOWN
+            stream.state = UNKNOWN
 
     def _emit(self, flow: Flow, stream: Stream, head: Request | Response, record: Record) -> None:
         stream.messages += 1

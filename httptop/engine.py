@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from httptop import losses, records, stats
 from httptop.cells import Cells, Marks, MutableCell, Recent
@@ -13,8 +12,9 @@ from httptop.decoder import Decoder
 from httptop.exchanges import Log, Told, exchange, path_of
 from httptop.flows import Flow, Pending
 from httptop.http1 import Request, Response
+from httptop.in_kernel import Answered, InKernel, Waiting
 from httptop.owners import Find, Lookup, Owned, Owners, not_found
-from httptop.records import FLAG_RESUMED, METHODS, NO_OWNER, REMOTE, Batch, Counted, Held, Kind, Record, nobody
+from httptop.records import FLAG_RESUMED, METHODS, NO_OWNER, REMOTE, Batch, Record
 from httptop.snapshot import (
     AcceptRow,
     AttributionRow,
@@ -26,29 +26,15 @@ from httptop.snapshot import (
     SourceInfo,
 )
 from httptop.taught import Board
-from httptop.teaching import Teacher
 
 FLOWS_MAX = 24576  # 35 MB when full; what is evicted was quiet for longest, and mostly has nothing open
 IN_FLIGHT_SHOWN = 200  # oldest first
 PATH_MAX = 1024  # characters of a path that are kept: what is longer is one row, told apart by its beginning
 HISTORY_S = 120
-SAMPLES = 5  # exchanges that the kernel would count itself, and that are wanted one by one: of each reading
 MEMO_MAX = 8192  # exchanges whose cells are remembered: the same ones come again and again
 
-
-_REMOTE = nobody(REMOTE)
-
 Attribution = tuple["Process | None", str, str]
-
-
-class Waiting(NamedTuple):
-    """A request that waits in the kernel."""
-
-    head: Request
-    end_ns: int
-
-
-Answered = tuple[Request, MutableCell, Recent, Recent]  # the head, so that its id() stays its own
+Asked = tuple[str, str, str, int, bytes, bytes, int]
 
 
 class Engine:
@@ -82,10 +68,8 @@ class Engine:
         self._accepts: dict[Process, Recent] = {}
         self._attribution: dict[Attribution, Recent] = {}
         self._history = stats.Rolling(HISTORY_S)
-        self._memo: dict[tuple[int, int, bytes, bytes, int], Answered] = {}
-        self._teacher = Teacher(board, SAMPLES if recent else 0) if board is not None else None
-        self._taught: dict[int, tuple[str, int, Answered]] = {}  # kernel's cell: method, status, where it counts
-        self._held: Sequence[Held] = ()
+        self._memo: dict[Asked, Answered] = {}
+        self._in_kernel = InKernel(board, samples=bool(recent)) if board is not None else None
         self._record: Record | None = None  # that is being decoded
 
     # -- records in ---------------------------------------------------------------------------------------------
@@ -101,10 +85,8 @@ class Engine:
             if process is not None:
                 self._accepts.setdefault(process, Recent()).total += 1
         self._feed_records(batch.records)
-        self._add_counted(batch.counted, batch.now_ns)
-        self._held = batch.held
-        if self._teacher is not None:
-            self._teacher.want_samples()
+        if self._in_kernel is not None:
+            self._add_counted(self._in_kernel, batch)
         if self._log is not None:
             self._log.expire(batch.now_ns)
 
@@ -132,8 +114,7 @@ class Engine:
                 flow = self._new_flow(key)
             else:
                 flows.move_to_end(key)
-            owners = flow.owners
-            low, high = record.owners
+            owners, (low, high) = flow.owners, record.owners
             if low != owners[0] and low != NO_OWNER:
                 owners[0] = self._owners.share(low)
             if high != owners[1] and high != NO_OWNER:
@@ -146,23 +127,16 @@ class Engine:
 
     def _resumed(self, flow: Flow, record: Record) -> Record:
         self._decoder.resume(flow, record)
-        return self._teacher.whole(record) if record.kind == Kind.KNOWN and self._teacher is not None else record
+        return self._in_kernel.whole(record) if self._in_kernel is not None else record
 
-    def _add_counted(self, counted: Sequence[Counted], now_ns: int) -> None:
+    def _add_counted(self, in_kernel: InKernel, batch: Batch) -> None:
         """What the kernel has counted as it was taught."""
-        for kernel_cell, response_bytes, latency in counted:
-            method, status, (_, cell, server, client) = self._taught[kernel_cell]
-            while cell.into is not None:
-                cell = cell.into
-            count = sum(n for _, n in latency)
-            cell.add(latency, count, response_bytes)
-            server.total += count
-            client.total += count
+        for method, status, count in in_kernel.take(batch):
             self._methods[method] += count
             self._statuses[status] += count
             self._candidates[METHODS.index(method)] += count
             self._candidates[records.Counter.C1XX + status // 100 - 1] += count
-            self._history.add(now_ns, count)
+            self._history.add(batch.now_ns, count)
 
     def _new_flow(self, key: bytes) -> Flow:
         flow = self._flows[key] = Flow(key)
@@ -196,26 +170,13 @@ class Engine:
             return
         del self._in_flight[pending]
         answered = self._answered(flow, pending, status, ts_ns)
-        _, cell, server, client = answered
+        cell, server, client = answered
         cell.answered(max(ts_ns - pending.end_ns, 0))
-        if self._teacher is not None and pending.data:
-            self._teach(self._teacher, flow, pending, head, seq, answered)
+        if self._in_kernel is not None and pending.data and self._record is not None:
+            self._in_kernel.learn(pending, head, seq, self._record, self._ends(flow, ts_ns), answered)
         flow.answer = cell
         server.total += 1
         client.total += 1
-
-    def _teach(self, teacher: Teacher, flow: Flow, pending: Pending, head: Response, seq: int,
-               answered: Answered) -> None:
-        """Let the kernel count such an exchange from now on, if it is plain."""
-        record = self._record
-        if record is None or record.kind != Kind.RESPONSE or record.seq != seq:
-            return
-        known = teacher.exchange(pending.head, pending.data, head, record)
-        if known is not None:
-            cell = teacher.cell(*known, record, self._ends(flow, record.ts_ns), remote=_REMOTE,
-                                latency_max_ns=answered[1].latency_max)
-            if cell is not None:
-                self._taught[cell] = pending.head.method, head.status, answered
 
     def on_response_end(self, flow: Flow, length: int) -> None:
         """The last response of `flow` is `length` bytes long, head included."""
@@ -266,13 +227,15 @@ class Engine:
     def _answered(self, flow: Flow, pending: Pending, status: int, ts_ns: int) -> Answered:
         """Where an exchange counts. The same one again is the common case, and is remembered."""
         head = pending.head
-        memo = (id(head), status, *self._ends(flow, ts_ns), ts_ns >> 30)  # processes are looked at again each second
+        server, client = self._ends(flow, ts_ns)
+        # processes are looked at again each second
+        memo = (head.method, head.host, head.target, status, server, client, ts_ns >> 30)
         known = self._memo.get(memo)
-        if known is None or known[1].into is not None:
+        if known is None or known[0].into is not None:
             cell = self._cell(head.method, head.host, self._path(head), status, flow, ts_ns)
             if len(self._memo) >= MEMO_MAX:
                 self._memo.clear()
-            known = self._memo[memo] = (head, cell, *self._attributed(flow, ts_ns))
+            known = self._memo[memo] = (cell, *self._attributed(flow, ts_ns))
         return known
 
     def _request_cell(self, flow: Flow, pending: Pending | Waiting) -> MutableCell:
@@ -298,10 +261,10 @@ class Engine:
         if self._marks is None:
             self._marks = Marks(start_ns)
         mark, base, window_s = self._marks.take(now_ns)
-        waits = [*self._in_flight.items(), *self._waiting_in_kernel()]
-        totals, completeness = losses.totals(
-            self._counters, self._candidates, self._methods, self._statuses,
-            Counter(METHODS.index(pending.head.method) for pending, _ in waits[len(self._in_flight):]))
+        held = self._in_kernel.waits() if self._in_kernel is not None else []
+        waits: list[tuple[Pending | Waiting, Flow]] = [*self._in_flight.items(), *held]
+        totals, completeness = losses.totals(self._counters, self._candidates, self._methods, self._statuses,
+                                             Counter(METHODS.index(pending.head.method) for pending, _ in held))
         waiting = Counter(self._request_cell(flow, pending) for pending, flow in waits)
         cells = self._cells.freeze(mark, base, waiting)
         return Snapshot(
@@ -326,15 +289,6 @@ class Engine:
             skipped=losses.skipped(self._counters, self._events, self._cells.folded),
             self_cost=cost or SelfCost(),
         )
-
-    def _waiting_in_kernel(self) -> list[tuple[Pending | Waiting, Flow]]:
-        found: list[tuple[Pending | Waiting, Flow]] = []
-        for template, key, client, asked_ns in self._held:
-            if self._teacher is not None:
-                flow = Flow(key)
-                flow.client = client
-                found.append((Waiting(self._teacher.head(template), asked_ns), flow))
-        return found
 
     def _waiting(self, waits: Sequence[tuple[Pending | Waiting, Flow]], now_ns: int) -> Iterator[InFlightRow]:
         """The oldest of what waits."""

@@ -7,7 +7,7 @@ from typing import Protocol
 from httptop.cells import MutableCell
 from httptop.http1 import Request, Response
 from httptop.records import NO_OWNER, Record
-from httptop.streams import State, Stream, after
+from httptop.streams import BODY, CHUNKED, HEAD, UNKNOWN, Stream, after
 
 PENDING_MAX = 1024  # requests of one flow that wait for an answer
 _NO_BODY = frozenset((204, 304))  # RFC 9112 6.3
@@ -80,10 +80,12 @@ class Pairing:
     def request(self, flow: Flow, stream: Stream, head: Request, record: Record) -> None:
         """`record` holds the last byte of the head."""
         flow.client = record.sender
-        if flow.pending:
+        waiting, server = flow.pending, flow.streams[1 - record.sender]
+        if waiting:
             self._drop_missed(flow, record)
-        self._end_answer(flow, record)
-        waiting = flow.pending
+        if server.state >= CHUNKED and not waiting and server.messages:
+            # A client that waits for its answers has all of the last one when it asks again: its ACK tells the length.
+            self.response_ends(flow, server, record.ack)
         pending = Pending(head, stream, record, alone=not waiting)
         place = len(waiting)
         while place and after(pending.seq, waiting[place - 1].seq) < 0:  # overtaken on its way to us
@@ -99,7 +101,7 @@ class Pairing:
         if len(flow.pending) == 1 and flow.pending[0].alone and after(record.ack, flow.pending[0].ack) > 0:
             server = flow.streams[1 - record.sender]
             if not server.started or (not server.buffer and after(record.ack, server.position) > 0
-                                      and not server.interim and server.state != State.BODY):
+                                      and not server.interim and server.state != BODY):
                 self._sink.on_unanswered(flow, flow.pending.pop(0))
 
     def client_ends(self, flow: Flow, record: Record) -> None:
@@ -110,12 +112,6 @@ class Pairing:
             self.abandon(flow)  # nothing of the server is captured
         else:
             self._drop_missed(flow, record)
-
-    def _end_answer(self, flow: Flow, record: Record) -> None:
-        """A client that waits for its answers has all of the last one when it asks again: its ACK tells the length."""
-        server = flow.streams[1 - record.sender]
-        if server.state >= State.CHUNKED and not flow.pending and server.messages:
-            self.response_ends(flow, server, record.ack)
 
     def response(self, flow: Flow, stream: Stream, head: Response, record: Record) -> None:
         """`record` holds the last byte of the head; latency is taken to the first one."""
@@ -131,11 +127,11 @@ class Pairing:
         if head.complete or flow.tunnel:
             stream.expect_body(head, none=flow.tunnel or head.status in _NO_BODY or method == "HEAD")
         else:
-            stream.state = State.UNKNOWN
+            stream.state = UNKNOWN
         self._sink.on_response(flow, pending, head, stream.head_seq, stream.head_ns)
-        if stream.state is State.HEAD:
+        if stream.state is HEAD:
             self._sink.on_response_end(flow, head.length)
-        elif stream.state is State.BODY:
+        elif stream.state is BODY:
             self._sink.on_response_end(flow, head.length + stream.left)
 
     def response_ends(self, flow: Flow, stream: Stream, seq: int) -> None:

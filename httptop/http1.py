@@ -9,8 +9,10 @@ a monitor must show what servers accept, and strict where leniency would find he
 from __future__ import annotations
 
 import enum
+import functools
 import re
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from httptop.chunked import Chunked
 from httptop.records import TOKEN_MAX
@@ -89,6 +91,8 @@ class _Fields(NamedTuple):
     upgrade: bool
 
 
+_Parsed = TypeVar("_Parsed")
+
 _TCHAR = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 _TOKEN = re.compile(_TCHAR + rb"{1,%d}" % TOKEN_MAX)
 _VERSION = re.compile(rb"1\.[0-9][0-9.]{0,5}")
@@ -96,6 +100,17 @@ _VERSION = re.compile(rb"1\.[0-9][0-9.]{0,5}")
 _STATUS_LINE = re.compile(rb"HTTP/(1\.[0-9]{1,5})[^0-9A-Za-z.\r\n][ \t]*([0-9]{1,3})(?![0-9])")
 _STATUS_NAME = b"HTTP/1."
 _DIGITS = re.compile(rb"[0-9]{1,19}")
+# The header lines that matter, each with the lines that continue it (obs-fold, RFC 9112 5.2), and none that is cut.
+_LINES = re.compile(rb"\n(?:host|content-length|transfer-encoding|upgrade|connection):[^\n]*(?:\n[ \t][^\n]*)*(?=\n)",
+                    re.IGNORECASE)
+# Of real heads hardly two are alike, for dates and cookies, but their start lines and these lines are.
+_REMEMBERED, _REMEMBERED_BYTES = 2048, 1024
+
+
+def _remembering(parse: Callable[[bytes], _Parsed]) -> Callable[[bytes], _Parsed]:
+    """`parse` that remembers what it said of short texts; long ones are rare, and would take the memory of many."""
+    cached = functools.lru_cache(_REMEMBERED)(parse)
+    return lambda text: cached(text) if len(text) <= _REMEMBERED_BYTES else parse(text)
 
 
 def empty_lines(data: bytes) -> int:
@@ -119,9 +134,17 @@ def parse_head(data: bytes, *, final: bool = False, searched: int = 0) -> Reques
     if line_end < 0:
         return NOT_HTTP
     line = data[:line_end]
+    fields = _fields(b"".join(_LINES.findall(data, line_end, end)))
     if line.startswith(_STATUS_NAME):
-        return _response(line, data[line_end:end], end, complete=complete)
-    return _request(line, data[line_end:end], end, complete=complete)
+        start = _status_line(line)
+        return Response(*start, *fields[1:3], start[0] == 101, end, complete) if start else NOT_HTTP
+    asked = _request_line(line)
+    if asked is None and complete and end - line_end <= 3:
+        asked = _simple_request(line)
+    if asked is None:
+        return NOT_HTTP
+    method, target, version, host = asked
+    return Request(method, target, version, host or fields[0], *fields[1:], end, complete)
 
 
 def _head_end(data: bytes, start: int) -> int:
@@ -156,8 +179,9 @@ def _may_become_start_line(data: bytes) -> bool:
     return token is not None and data[token.end() : token.end() + 1] in (b"", b" ")
 
 
-def _request_line(line: bytes) -> tuple[bytes, bytes, bytes] | None:
-    """(method, target, version). Spaces in a target are kept, as servers do (RFC 9112 3)."""
+@_remembering
+def _request_line(line: bytes) -> tuple[str, str, str, str] | None:
+    """(method, target, version, host in the target). Spaces in a target are kept, as servers do (RFC 9112 3)."""
     line = line.rstrip(b" \t\r")
     before, name, version = line.rpartition(b"HTTP/")
     method, space, target = before.partition(b" ")
@@ -165,10 +189,11 @@ def _request_line(line: bytes) -> tuple[bytes, bytes, bytes] | None:
         return None
     if not _VERSION.fullmatch(version) or not _TOKEN.fullmatch(method):
         return None
-    return method, target.strip(b" \t"), version
+    target = target.strip(b" \t")
+    return _text(method), _text(target), _text(version), _target_host(method, target)
 
 
-def _simple_request(line: bytes) -> tuple[bytes, bytes, bytes] | None:
+def _simple_request(line: bytes) -> tuple[str, str, str, str] | None:
     """GET and a path without a version (HTTP/0.9), which is accepted only where an empty line follows.
 
     Without that a line of many other protocols would do: `GET key` of redis, for one.
@@ -176,28 +201,13 @@ def _simple_request(line: bytes) -> tuple[bytes, bytes, bytes] | None:
     line = line.removesuffix(b"\r")
     if not line.startswith((b"GET /", b"GET http://")) or b" " in line[4:]:
         return None
-    return b"GET", line[4:], b"0.9"
+    return "GET", _text(line[4:]), "0.9", _target_host(b"GET", line[4:])
 
 
-def _request(line: bytes, rest: bytes, end: int, *, complete: bool) -> Request | NotHttp:
-    start = _request_line(line)
-    if start is None and complete and len(rest) <= 3:
-        start = _simple_request(line)
-    if start is None:
-        return NOT_HTTP
-    method, target, version = start
-    fields = _fields(rest)
-    host = _target_host(method, target) or fields.host
-    return Request(_text(method), _text(target), _text(version), host, *fields[1:], end, complete)
-
-
-def _response(line: bytes, rest: bytes, end: int, *, complete: bool) -> Response | NotHttp:
+@_remembering
+def _status_line(line: bytes) -> tuple[int, str] | None:
     match = _STATUS_LINE.match(line)
-    if match is None:
-        return NOT_HTTP
-    status = int(match[2])
-    fields = _fields(rest)
-    return Response(status, _text(match[1]), fields.content_length, fields.chunked, status == 101, end, complete)
+    return (int(match[2]), _text(match[1])) if match else None
 
 
 def _target_host(method: bytes, target: bytes) -> str:
@@ -213,9 +223,10 @@ def _target_host(method: bytes, target: bytes) -> str:
     return _text(authority.rpartition(b"@")[2])
 
 
-def _fields(rest: bytes) -> _Fields:
-    """The fields that matter, from `rest`: the head from the start line's LF on, whole lines only."""
-    rest = rest[: rest.rfind(b"\n") + 1]
+@_remembering
+def _fields(lines: bytes) -> _Fields:
+    """What the header lines that matter say; each begins with LF."""
+    rest = lines + b"\n"
     lower = rest.lower()  # names, codings and connection options have no case (RFC 9110 5.1, 10.1.4, 7.6.1)
     hosts = _values(rest, lower, b"\nhost:")
     length, chunked = None, False

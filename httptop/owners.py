@@ -43,7 +43,7 @@ class Owned(NamedTuple):
 
 
 UNKNOWN = Owned(None, "unknown")
-_REMOTE = nobody(REMOTE)
+_REMOTE, _ELSEWHERE, _UNSEEN, _CONTESTED = map(nobody, (REMOTE, ELSEWHERE, UNSEEN, CONTESTED))
 
 
 def not_found(_flow: bytes, _end: int) -> bytes:
@@ -123,11 +123,14 @@ class Owners:
         """
         server_owner, client_owner = known[1 - client], known[client]
         if NO_OWNER in (server_owner, client_owner):
+            nothing_known = server_owner == client_owner and not self._addresses and not self._peers
+            if nothing_known and self._find is not_found:
+                return _ELSEWHERE, _ELSEWHERE  # a capture file
             if server_owner != NO_OWNER and self._is_remote(flow, client, now_ns):
                 return server_owner, _REMOTE  # most exchanges of a server are with other hosts: nothing to look for
             server_owner, client_owner = self._complete(flow, client, server_owner, client_owner, now_ns)
         if server_owner[_CONTESTED_AT] or client_owner[_CONTESTED_AT]:
-            return nobody(CONTESTED), NO_OWNER
+            return _CONTESTED, NO_OWNER
         return server_owner, client_owner
 
     def _is_remote(self, flow: bytes, end: int, now_ns: int) -> bool:
@@ -169,7 +172,7 @@ class Owners:
         if owner != NO_OWNER:
             self._addresses.add(address)
             return owner
-        return nobody(UNSEEN) if address in self._addresses else nobody(ELSEWHERE) if alone else _REMOTE
+        return _UNSEEN if address in self._addresses else _ELSEWHERE if alone else _REMOTE
 
 
 def _address(flow: bytes, end: int) -> bytes:

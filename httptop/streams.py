@@ -13,7 +13,7 @@ from httptop import http1
 from httptop.http1 import Chunked, Request, Response
 from httptop.records import Record
 
-HEADS_MAX = 4096  # parsed heads that are remembered: about 4 MB
+HEADS_MAX, HEAD_BYTES_MAX = 4096, 2048  # parsed heads that are remembered: mostly 500 bytes long, so about 4 MB
 
 
 def after(a: int, b: int) -> int:
@@ -28,6 +28,9 @@ class State(enum.IntEnum):
     BODY = 1  # one of `left` bytes of a body
     CHUNKED = 2  # inside a chunked body
     UNKNOWN = 3  # of a body that ends who knows where
+
+
+HEAD, BODY, CHUNKED, UNKNOWN = State  # members of an Enum are slow to look up: once, here
 
 
 class Stream:
@@ -54,7 +57,7 @@ class Stream:
     def __init__(self) -> None:
         self.started = False
         self.position = 0  # sequence number of the next byte to look at
-        self.state = State.HEAD
+        self.state = HEAD
         self.buffer = b""  # the head so far, when it is not finished
         self.searched = 0
         self.left = 0
@@ -71,19 +74,19 @@ class Stream:
     def restart(self, position: int) -> None:
         """A message begins at `position`, whatever was expected."""
         self.position = position
-        self.state = State.HEAD
+        self.state = HEAD
         self.buffer = b""
         self.searched = 0
         self.started = True
 
     def pass_over(self, count: int) -> bool:
         """Go on behind the next `count` bytes, if all of them are known to be of a body."""
-        if self.state is State.BODY and self.left >= count:
+        if self.state is BODY and self.left >= count:
             self.left -= count
             if not self.left:
-                self.state = State.HEAD
+                self.state = HEAD
             return True
-        return self.state is State.CHUNKED and self.chunked is not None and self.chunked.skip(count)
+        return self.state is CHUNKED and self.chunked is not None and self.chunked.skip(count)
 
     def skip_to(self, seq: int) -> None:
         """What is before `seq` will not be looked at."""
@@ -99,33 +102,48 @@ class Stream:
     def expect_body(self, head: Request | Response, *, none: bool) -> None:
         """Frame what follows `head` (RFC 9112 6.3)."""
         if none:
-            self.state = State.HEAD
+            self.state = HEAD
         elif head.chunked:
-            self.state, self.chunked = State.CHUNKED, Chunked()
+            self.state, self.chunked = CHUNKED, Chunked()
         elif head.content_length is not None:
             self.left = head.content_length
-            self.state = State.BODY if self.left else State.HEAD
+            self.state = BODY if self.left else HEAD
         else:
-            self.state = State.HEAD if isinstance(head, Request) and head.complete else State.UNKNOWN
+            self.state = HEAD if isinstance(head, Request) and head.complete else UNKNOWN
 
 
 class HeadCache:
-    """Complete heads by their bytes: the same ones come again and again."""
+    """Complete heads by their bytes: some come again and again."""
 
     __slots__ = ("_heads",)
 
     def __init__(self) -> None:
         self._heads: dict[bytes, Request | Response] = {}
 
-    def known(self, data: bytes) -> Request | Response | None:
-        """The head that `data` begins with, if it was parsed before."""
-        return self._heads.get(data[: data.find(b"\r\n\r\n") + 4])
+    def whole(self, data: bytes) -> Request | Response | None:
+        """The head that `data` begins with, if all of it is there."""
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            return None
+        text = data[:end]
+        head = self._heads.get(text)
+        if head is None:
+            parsed = http1.parse_head(text)
+            if isinstance(parsed, http1.Verdict) or parsed.length != end:
+                return None
+            head = self._remember(text, parsed)
+        return head
 
     def parse(self, data: bytes, *, final: bool, searched: int) -> Request | Response | http1.Verdict:
         """As `http1.parse_head`."""
         head = http1.parse_head(data, final=final, searched=searched)
         if not isinstance(head, http1.Verdict) and head.complete:
+            self._remember(data[: head.length], head)
+        return head
+
+    def _remember(self, text: bytes, head: Request | Response) -> Request | Response:
+        if head.length <= HEAD_BYTES_MAX:
             if len(self._heads) >= HEADS_MAX:
                 self._heads.clear()
-            self._heads[data[: head.length]] = head
+            self._heads[text] = head
         return head

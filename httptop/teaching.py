@@ -36,19 +36,12 @@ class _Template:
 class Teacher:
     """Sees each exchange that came through the ring and teaches what it holds on its second sighting."""
 
-    def __init__(self, board: Board, samples: int = 0) -> None:
-        """`samples`: how many exchanges that it knows the kernel still sends one by one, each time that it is asked."""
+    def __init__(self, board: Board) -> None:
         self._board = board
-        self._samples = samples
         self._seen: set[bytes] = set()
         self._by_data: dict[bytes, _Template] = {}
         self._by_number: dict[int, tuple[Request, _Template]] = {}
         self._cells: dict[tuple[int, int, bytes, bytes], int | None] = {}
-
-    def want_samples(self) -> None:
-        """Ask for some again."""
-        if self._samples:
-            self._board.want(self._samples)
 
     def head(self, template: int) -> Request:
         """The parsed head of a template."""

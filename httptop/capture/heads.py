@@ -17,6 +17,9 @@ _FIRST = frozenset(byte for byte in range(128) if re.match(_TCHAR, bytes([byte])
 _METHOD = re.compile(rb"(" + "|".join(METHODS).encode() + rb") [ -~]")  # nginx takes several spaces
 _STATUS_PREFIX = re.compile(rb"HTTP/1\.(?:[0-9](?: [0-9]{0,2})?)?")
 _TOKEN = re.compile(_TCHAR + rb"{1,%d}(?!%s)" % (TOKEN_MAX, _TCHAR))
+# A superset of what `classify` and `unreadable` find, for who must say no at once: a first byte, and a start.
+NOTABLE = _FIRST | {0x16}
+BEGINS = re.compile(rb"HTTP/|\x16|%s{1,%d}(?: |\Z)" % (_TCHAR, TOKEN_MAX))
 _VERSION = re.compile(rb"HTTP/1\.[0-9]")
 _CODE = re.compile(rb" ([1-5])[0-9]{2}")
 _METHOD_COUNTERS = {name.encode(): Counter[name] for name in METHODS}

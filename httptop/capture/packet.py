@@ -128,14 +128,15 @@ def _walk_tcp(data: bytes, at: int, end: int, addresses: bytes) -> Segment | Cou
     available = min(end, len(data)) - offset
     if payload_len and available <= 0:
         return _MALFORMED
-    flow, sender = _flow(addresses + data[at : at + 4])
+    flow, sender = flow_of(addresses + data[at : at + 4])
     if flags & SYN:
         seq = seq + 1 & 0xFFFFFFFF
     return Segment(flow, sender, seq, ack, flags, offset, payload_len, available)
 
 
 @functools.lru_cache(maxsize=16384)
-def _flow(addresses_ports: bytes) -> tuple[bytes, int]:
+def flow_of(addresses_ports: bytes) -> tuple[bytes, int]:
+    """(flow key, index of the source in it) from both addresses and both ports, as they stand in a packet."""
     size = (len(addresses_ports) - 4) // 2
     mapped = b"" if size == 16 else V4_MAPPED
     source, destination, ports = addresses_ports[:size], addresses_ports[size:-4], addresses_ports[-4:]

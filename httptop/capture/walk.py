@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from httptop.capture.heads import CRLFCRLF, END, MORE, NONE, PARTIAL, REQUEST, RESPONSE, classify, head_end, unreadable
-from httptop.capture.packet import ACK, FIN, RST, SYN, Segment, walk
+from httptop.capture.packet import ACK, FIN, RST, SYN, Segment, flow_of, walk
 from httptop.records import (
     COUNTERS,
     DATA_MAX,
@@ -33,6 +33,7 @@ FLOWS_MAX = 65536
 RESPONSE_BYTES = 1024
 _UNREADABLE = b"\x16P"  # what a ClientHello and the HTTP/2 preface begin with
 _UPPER = re.compile(rb"[A-Z]")  # a body that begins like a method
+_new = tuple.__new__  # not Record(...): this runs for each message, and takes half the time
 _NOBODY = (NO_OWNER, NO_OWNER)
 _BODY_METHODS = frozenset((Counter.POST, Counter.PUT, Counter.PATCH, Counter.OTHER))
 
@@ -56,7 +57,8 @@ class _Direction:
         """Whether a head began here before; remembers it if not."""
         if seq in self.recent:
             return True
-        self.recent = [*self.recent[1 - RECENT_HEADS :], seq]
+        self.recent.append(seq)
+        del self.recent[:-RECENT_HEADS]
         return False
 
 
@@ -91,17 +93,28 @@ class Tap:
         if not isinstance(segment, Segment):
             self.counters[segment] += 1
             return []
-        if self._ports and segment.flow[32:34] not in self._ports and segment.flow[34:36] not in self._ports:
+        return self.segment(ts_ns, segment, data, ifindex)
+
+    def segment(self, ts_ns: int, segment: Segment, data: bytes, ifindex: int = 0) -> list[Record]:
+        """The records of a segment whose payload stands in `data`."""
+        key, _, _, _, flags, _, payload_len, _ = segment
+        if self._ports and key[32:34] not in self._ports and key[34:36] not in self._ports:
             return []
-        if segment.flags & SYN:
+        if flags & SYN:
             self._begin(segment)
-        flow = self._flows.get(segment.flow)
-        if flow and flow.opaque:
+        flow = self._flows.get(key)
+        if flow is not None and flow.opaque:
             return []
-        records = self._payload(ts_ns, segment, flow, data, ifindex) if segment.payload_len else []
-        if segment.flags & (FIN | RST):
+        records = self._payload(ts_ns, segment, flow, data, ifindex) if payload_len else []
+        if flags & (FIN | RST):
             records += self._end(ts_ns, segment, ifindex)
         return records
+
+    def follows(self, ends: bytes, seq: int) -> bool:
+        """Whether bytes that begin no message are wanted there; `ends`: addresses and ports as in the packet."""
+        key, sender = flow_of(ends)
+        flow = self._flows.get(key)
+        return flow is not None and not flow.opaque and flow.directions[sender].follows(seq)
 
     def _begin(self, segment: Segment) -> None:
         """A new connection has nothing of the old one; but a SYN may also be the old one's, seen again."""
@@ -114,31 +127,36 @@ class Tap:
             del self._flows[segment.flow]
 
     def _payload(self, ts_ns: int, segment: Segment, flow: _Flow | None, data: bytes, ifindex: int) -> list[Record]:
-        payload = data[segment.offset : segment.offset + segment.available]
-        if payload[0] in _UNREADABLE and self._leave_alone(segment.flow, unreadable(payload)):
+        key, sender, seq, ack, _, offset, payload_len, available = segment
+        payload = data[offset : offset + available]
+        if payload[0] in _UNREADABLE and self._leave_alone(key, unreadable(payload)):
             return []
         kind, counter = classify(payload)
-        if (kind is NONE or kind is PARTIAL) and flow and flow.directions[segment.sender].follows(segment.seq):
+        if counter is None and flow is not None and flow.directions[sender].follows(seq):
             kind = MORE
         if kind is NONE:
             return []
-        record = _record(ts_ns, segment, ifindex, kind, payload)
-        flags = 0 if flow else FLAG_NEW
-        flow = self._touch(segment.flow)
+        flags = 0 if flow is not None else FLAG_NEW
+        flow = self._touch(key)
         counted = COUNTERS
         if counter is not None:
-            direction = flow.directions[segment.sender]
-            if not direction.seen_before(segment.seq):
+            direction = flow.directions[sender]
+            if not direction.seen_before(seq):
                 counted = counter
                 self.counters[counter] += 1
-            elif _signed(segment.seq + segment.payload_len - direction.next) > 0:
+            elif _signed(seq + payload_len - direction.next) > 0:
                 flags |= FLAG_SEEN
             else:
                 self.counters[Counter.DUPLICATES] += 1
                 return []
-        if _advance(flow, record, counter, seen=bool(flags & FLAG_SEEN)):
+        if _advance(flow, segment, kind, counter, payload, seen=bool(flags & FLAG_SEEN)):
             flags |= FLAG_FOLLOWED
-        return _deliver(record._replace(flags=flags, counter=counted), pipelined=flow.pipelined)
+        most = RESPONSE_BYTES if kind is RESPONSE and not flow.pipelined else DATA_MAX
+        first = _new(Record, (ts_ns, key, seq, ack, payload_len, kind, sender, flags, ifindex, _NOBODY, payload[:most],
+                              counted, 0))
+        if available <= most or most == RESPONSE_BYTES:
+            return [first]
+        return [first, *_rest(first, payload, pipelined=flow.pipelined)]
 
     def _leave_alone(self, key: bytes, counter: Counter | None) -> bool:
         """Count an unreadable flow, once."""
@@ -157,78 +175,70 @@ class Tap:
         return flow
 
     def _end(self, ts_ns: int, segment: Segment, ifindex: int) -> list[Record]:
-        flow = self._flows.get(segment.flow)
+        key, sender, seq, ack, tcp_flags, _, payload_len, _ = segment
+        flow = self._flows.get(key)
         if flow is None or flow.opaque:
             return []
-        flags = (FLAG_FIN if segment.flags & FIN else 0) | (FLAG_RST if segment.flags & RST else 0)
-        seq = segment.seq + segment.payload_len & 0xFFFFFFFF
-        return [_record(ts_ns, segment, ifindex, END, b"")._replace(seq=seq, payload_len=0, flags=flags)]
+        flags = (FLAG_FIN if tcp_flags & FIN else 0) | (FLAG_RST if tcp_flags & RST else 0)
+        return [Record(ts_ns, key, seq + payload_len & 0xFFFFFFFF, ack, 0, END, sender, flags, ifindex, _NOBODY, b"")]
 
 
-def _record(ts_ns: int, segment: Segment, ifindex: int, kind: Kind, data: bytes) -> Record:
-    flow, sender, seq, ack, _, _, payload_len, _ = segment
-    return Record(ts_ns, flow, seq, ack, payload_len, kind, sender, 0, ifindex, _NOBODY, data)
-
-
-def _advance(flow: _Flow, record: Record, counter: Counter | None, *, seen: bool) -> bool:
+def _advance(flow: _Flow, segment: Segment, kind: Kind, counter: Counter | None, payload: bytes, *,
+             seen: bool) -> bool:
     """The state after a delivery. Whether the bytes behind it are followed."""
-    direction = flow.directions[record.sender]
-    if record.kind is REQUEST:
-        _after_request(flow, record, counter, seen=seen)
-    elif record.kind is RESPONSE:
-        _after_response(flow, record, counter)
-    elif record.kind is PARTIAL:
+    _, sender, seq, _, _, _, payload_len, _ = segment
+    direction = flow.directions[sender]
+    if kind is REQUEST:
+        _after_request(flow, direction, payload, payload_len, counter, seen=seen)
+    elif kind is RESPONSE:
+        _after_response(flow, sender, payload, payload_len, counter)
+    elif kind is PARTIAL:
         direction.budget = 4 * FOLLOW_BYTES if flow.pipelined else FOLLOW_BYTES
     else:
-        direction.budget -= min(direction.budget, record.payload_len)
-        flow.pipelined |= CRLFCRLF.endswith(record.data[-4:])  # a short one has only the end of it
-    end = record.seq + record.payload_len & 0xFFFFFFFF
+        direction.budget -= min(direction.budget, payload_len)
+        flow.pipelined |= CRLFCRLF.endswith(payload[-4:])  # a short one has only the end of it
+    end = seq + payload_len & 0xFFFFFFFF
     if direction.first < 0:
-        direction.first, direction.next = record.seq, end
+        direction.first, direction.next = seq, end
     elif _signed(end - direction.next) > 0:
         direction.next = end
     return direction.budget > 0
 
 
-def _after_request(flow: _Flow, record: Record, counter: Counter | None, *, seen: bool) -> None:
+def _after_request(flow: _Flow, direction: _Direction, payload: bytes, payload_len: int, counter: Counter | None, *,
+                   seen: bool) -> None:
     """Bytes behind a head are the next request, or a body: that is told from the method and from how they end."""
-    direction = flow.directions[record.sender]
-    ends = record.data.endswith(CRLFCRLF)
+    ends = payload.endswith(CRLFCRLF)
     body = counter in _BODY_METHODS
-    end = head_end(record.data)
-    more = 0 < end < record.payload_len
-    if (direction.awaiting and not seen) or (more and (ends or not body or _UPPER.match(record.data, end, DATA_MAX))):
+    end = head_end(payload)
+    more = 0 < end < payload_len
+    if (direction.awaiting and not seen) or (more and (ends or not body or _UPPER.match(payload, end, DATA_MAX))):
         flow.pipelined = True
     direction.awaiting = True
     direction.budget = 0 if ends and not body else FOLLOW_BYTES
 
 
-def _after_response(flow: _Flow, record: Record, counter: Counter | None) -> None:
+def _after_response(flow: _Flow, sender: int, payload: bytes, payload_len: int, counter: Counter | None) -> None:
     """Its head alone is wanted; more only when it may be cut short, or when the next one may follow anywhere."""
-    peer = flow.directions[1 - record.sender]
     if counter is not C1XX:
+        peer = flow.directions[1 - sender]
         peer.awaiting = False
         if not flow.pipelined:
             peer.budget = 0
-    short = record.payload_len < RESPONSE_BYTES and not record.data.endswith(CRLFCRLF)
-    flow.directions[record.sender].budget = 4 * FOLLOW_BYTES if flow.pipelined else DATA_MAX if short else 0
+    short = payload_len < RESPONSE_BYTES and not payload.endswith(CRLFCRLF)
+    flow.directions[sender].budget = 4 * FOLLOW_BYTES if flow.pipelined else DATA_MAX if short else 0
 
 
-def _deliver(whole: Record, *, pipelined: bool) -> list[Record]:
-    """The payload in `whole.data`, or as much as is asked for, as records of at most DATA_MAX bytes."""
-    if whole.kind is RESPONSE and not pipelined:
-        return [whole._replace(data=whole.data[:RESPONSE_BYTES]) if len(whole.data) > RESPONSE_BYTES else whole]
-    if len(whole.data) <= DATA_MAX:
-        return [whole]
-    most = min(len(whole.data), 4 * FOLLOW_BYTES if pipelined else FOLLOW_BYTES)
-    first = whole._replace(data=whole.data[:DATA_MAX])
-    return [first] + [
-        whole._replace(
-            seq=whole.seq + skip & 0xFFFFFFFF,
-            payload_len=whole.payload_len - skip,
+def _rest(first: Record, payload: bytes, *, pipelined: bool) -> list[Record]:
+    """What is asked for behind the first DATA_MAX bytes of a payload, as records of at most so many bytes."""
+    most = min(len(payload), 4 * FOLLOW_BYTES if pipelined else FOLLOW_BYTES)
+    return [
+        first._replace(
+            seq=first.seq + skip & 0xFFFFFFFF,
+            payload_len=first.payload_len - skip,
             kind=MORE,
             counter=COUNTERS,
-            data=whole.data[skip : skip + DATA_MAX],
+            data=payload[skip : skip + DATA_MAX],
         )
         for skip in range(DATA_MAX, most, DATA_MAX)
     ]
