@@ -8,6 +8,7 @@
  *
  * Both programs run with softirqs off: a row of counts that belongs to one CPU has one writer.
  */
+#define IN_PLACE /* these programs may look into a packet, a socket filter may not */
 #include "packet.h"
 #include "heads.h"
 
