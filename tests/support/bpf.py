@@ -120,7 +120,7 @@ class Ran(NamedTuple):
     duration_ns: int
 
 
-def test_run(program_fd: int, frame: bytes, ifindex: int = 0, repeat: int = 1) -> Ran:
+def timed_run(program_fd: int, frame: bytes, ifindex: int = 0, repeat: int = 1) -> Ran:
     """Run a program `repeat` times on an Ethernet frame.
 
     From a socket filter the kernel takes the Ethernet header off, so the program sees what it sees on a SOCK_DGRAM
@@ -136,8 +136,8 @@ def test_run(program_fd: int, frame: bytes, ifindex: int = 0, repeat: int = 1) -
 
 
 def run(program_fd: int, frame: bytes, ifindex: int = 0) -> int:
-    """The return value of one run, see test_run."""
-    return test_run(program_fd, frame, ifindex).result
+    """The return value of one run, see timed_run."""
+    return timed_run(program_fd, frame, ifindex).result
 
 
 def clear(map_fd: int, key_size: int) -> None:
