@@ -8,6 +8,7 @@
  *
  * Both programs run with softirqs off: a row of counts that belongs to one CPU has one writer.
  */
+#define IN_PLACE /* these programs may look into a packet, a socket filter may not */
 #include "packet.h"
 #include "heads.h"
 
@@ -44,7 +45,7 @@ struct start {
 	struct scan scan;
 	__u32 offset, available; /* of the payload */
 	__u32 found;             /* by its first bytes alone, see classify_start() */
-	__u8 data[DATA_MAX];
+	__u8 data[DATA_MAX] __attribute__((aligned(8)));
 };
 
 BPF_TABLE("percpu_array", u32, struct counts, counts, WAYS);
@@ -74,7 +75,8 @@ static __always_inline __u32 message(PACKET *packet, const struct segment *segme
 	__u32 zero = 0, n = segment->available < sizeof(b) ? segment->available : sizeof(b);
 	struct start *start = starts.lookup(&zero);
 
-	if (!start || LOAD(packet, segment->offset, b, ((n - 1) & (sizeof(b) - 1)) + 1))
+	if (!start || (n == sizeof(b) ? LOOK(packet, segment->offset, b, sizeof(b))
+				      : LOAD(packet, segment->offset, b, ((n - 1) & (sizeof(b) - 1)) + 1)))
 		return COUNTERS;
 	start->offset = segment->offset;
 	start->available = segment->available;

@@ -28,6 +28,15 @@ struct scan {
 	 CHARACTER(text, 5) | CHARACTER(text, 6) | CHARACTER(text, 7))
 #define STARTS(word, text) ((word) >> (64 - 8 * (sizeof(text) - 1)) == WORD(text) >> (64 - 8 * (sizeof(text) - 1)))
 
+#define EACH(c) (0x0101010101010101ULL * (c))
+
+/* Whether `c` is one of the eight bytes. */
+static __always_inline int has(__u64 word, __u8 c)
+{
+	word ^= EACH(c);
+	return ((word - EACH(1)) & ~word & EACH(0x80)) != 0;
+}
+
 static __always_inline int is_digit(__u8 c)
 {
 	return c >= '0' && c <= '9';
@@ -117,6 +126,15 @@ static __always_inline __u32 token_length(const __u8 *b, __u32 n)
 	return i;
 }
 
+/* Whether no token of at most TOKEN_MAX bytes can end in `b`: many bodies say it at a glance. */
+static __always_inline int no_space(const __u8 *b)
+{
+	const __u64 *words = (const __u64 *)b;
+	_Static_assert(TOKEN_MAX == 24, "three words");
+
+	return !has(words[0], ' ') && !has(words[1], ' ') && !has(words[2], ' ') && b[TOKEN_MAX] != ' ';
+}
+
 /* By the first bytes alone: kind << 8 | counter. KIND_NONE with COUNT_OTHER: the whole line must be seen. */
 static __always_inline __u32 classify_start(const __u8 *b, __u32 n)
 {
@@ -129,6 +147,8 @@ static __always_inline __u32 classify_start(const __u8 *b, __u32 n)
 		return KIND_REQUEST << 8 | method;
 	if (n < STATUS_LINE_MIN && status_prefix(b, n))
 		return KIND_PARTIAL << 8;
+	if (n > TOKEN_MAX && no_space(b))
+		return 0;
 	__u32 token = token_length(b, n);
 	if (!token || token > TOKEN_MAX)
 		return 0;
@@ -137,42 +157,93 @@ static __always_inline __u32 classify_start(const __u8 *b, __u32 n)
 	return b[token & 31] == ' ' && is_visible(b[(token + 1) & 31]) ? COUNT_OTHER : 0;
 }
 
-static __always_inline void scan_line(const __u8 *data, struct scan *scan)
+/* The verifier wants to see that it is within. */
+static __always_inline __u8 at_byte(const __u8 *data, __u32 at)
 {
-	__u64 last = 0;   /* the eight bytes before this one */
-	__u64 before = 0; /* the eight bytes before the last of them */
-	__u32 n = scan->length;
-
-	for (__u32 i = 0; i < DATA_MAX; i++) {
-		if (i >= n)
-			return;
-		__u8 c = data[i];
-		if (c == '\n') {
-			__u64 end = (last & 0xff) == '\r' ? before : last;
-			/* "HTTP/1." and a digit */
-			scan->request_line = end >> 8 == WORD("HTTP/1.") >> 8 && is_digit(end & 0xff);
-			scan->line_end = i + 1;
-			return;
-		}
-		before = last;
-		last = last << 8 | c;
-	}
+	return data[at & (DATA_MAX - 1)];
 }
 
-/* The first empty line, from the end of the first line on. */
+/* Whether "HTTP/1." and a digit stand before the end of the line. */
+static __always_inline int ends_in_version(const __u8 *data, __u32 line_end)
+{
+	__u32 at = line_end - 1;
+	__u64 word = 0;
+
+	if (line_end < sizeof("HTTP/1.1\r\n") - 1)
+		return 0;
+	if (at_byte(data, at - 1) == '\r')
+		at--;
+#pragma unroll
+	for (__u32 i = 8; i; i--)
+		word = word << 8 | at_byte(data, at - i);
+	return word >> 8 == WORD("HTTP/1.") >> 8 && is_digit(word & 0xff);
+}
+
+/* `data` is aligned to words, and looked at by words: most have no end of a line in them. */
+static __always_inline void scan_line(const __u8 *data, struct scan *scan)
+{
+	__u32 n = scan->length, end;
+
+	for (__u32 i = 0; i < DATA_MAX; i += 8) {
+		if (i >= n)
+			break;
+		if (!has(*(const __u64 *)(data + i), '\n'))
+			continue;
+		for (end = i; end < i + 7; end++)
+			if (data[end] == '\n')
+				break;
+		if (end < n)
+			scan->line_end = end + 1;
+		break;
+	}
+	READ_BACK();
+	scan->request_line = ends_in_version(data, scan->line_end);
+}
+
+/* The top bit of each byte of `word` that is `c`. */
+static __always_inline __u64 all(__u64 word, __u8 c)
+{
+	word ^= EACH(c);
+	return ~(((word & EACH(0x7f)) + EACH(0x7f)) | word | EACH(0x7f));
+}
+
+/* The top bit of each byte of `word` that is the last one of CRLFCRLF; `last` is the word before. */
+static __always_inline __u64 empty_lines(__u64 last, __u64 word)
+{
+	__u64 cr = all(word, '\r'), lf = all(word, '\n'), cr_before = all(last, '\r'), lf_before = all(last, '\n');
+
+	return lf & (cr >> 8 | cr_before << 56) & (lf >> 16 | lf_before << 48) & (cr >> 24 | cr_before << 40);
+}
+
+/* The first empty line, from the end of the first line on: no other can end in CRLFCRLF before. */
 static __always_inline void scan_head(const __u8 *data, struct scan *scan)
 {
-	__u32 n = scan->line_end ? scan->length : 0, at = scan->line_end, last = '\r' << 8 | '\n';
+	__u32 begin = scan->line_end, n = begin ? scan->length : 0, end = 0;
+	__u64 last = 0, found = 0;
 
-	for (__u32 i = 0; i < DATA_MAX; i++, at++) {
-		if (at >= n)
-			return;
-		last = last << 8 | data[at & (DATA_MAX - 1)];
-		if (last == CRLFCRLF) {
-			scan->head_end = at + 1;
-			return;
-		}
+	if (begin + 1 < n && at_byte(data, begin) == '\r' && at_byte(data, begin + 1) == '\n') {
+		scan->head_end = begin + 2;
+		return;
 	}
+	for (__u32 i = 0; i < DATA_MAX; i += 8) {
+		__u64 word = be64(data + i);
+
+		if (i >= n)
+			return;
+		found = has(word, '\n') ? empty_lines(last, word) : 0;
+		end = i;
+		if (found)
+			break;
+		last = word;
+	}
+	for (__u32 i = 0; i < 8; i++) {
+		end++;
+		if (found >> 63)
+			break;
+		found <<= 8;
+	}
+	if (found && end <= n)
+		scan->head_end = end;
 }
 
 static __always_inline int has_body_method(__u32 method)

@@ -16,7 +16,6 @@ PAGE = mmap.PAGESIZE
 _BUSY, _DISCARDED, _LENGTH = 1 << 31, 1 << 30, (1 << 30) - 1  # include/uapi/linux/bpf.h
 _HEADER_BYTES = 8
 _RECORD_MAX = RECORD.size + DATA_MAX
-_POSITION = struct.Struct("=Q")
 _WORD = struct.Struct("=I")
 _PERF_HEADER = struct.Struct("=IHH")
 _PERF_SAMPLE = 9  # PERF_RECORD_SAMPLE; lost ones are counted by the BPF program itself
@@ -32,6 +31,13 @@ def _barrier() -> None:
         pass
 
 
+def position(page: mmap.mmap, at: int = 0) -> memoryview:
+    """The one word at offset `at`, by which kernel and reader tell each other how far they are, at any moment.
+
+    Read and written in one piece. struct does neither: it goes byte by byte, and sets to zero what it is about to
+    write, so that the kernel finds the ring full now and then, for as long as the reader happens to be off the CPU.
+    """
+    return memoryview(page)[at : at + 8].cast("Q")
 
 
 def record_at(data: mmap.mmap | bytes, at: int) -> Record:
@@ -56,11 +62,11 @@ class RingBuffer:
         self._end = PAGE + size
         self._consumer = mmap.mmap(fd, PAGE, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         self._data = mmap.mmap(fd, PAGE + size, mmap.MAP_SHARED, mmap.PROT_READ, offset=PAGE)
+        self._begin, self._produced = position(self._consumer), position(self._data)
 
     def drain(self, most: int) -> list[Record]:
         """At most `most` records that are finished, in the order in which they were begun."""
-        (begin,) = _POSITION.unpack_from(self._consumer)
-        (end,) = _POSITION.unpack_from(self._data)
+        begin, end = self._begin[0], self._produced[0]
         if begin == end:
             return []
         _barrier()
@@ -68,7 +74,7 @@ class RingBuffer:
         _barrier()
         records = [self._record(offset) for offset in offsets]
         _barrier()
-        _POSITION.pack_into(self._consumer, 0, begin)
+        self._begin[0] = begin
         return records
 
     def _record(self, offset: int) -> Record:
@@ -94,6 +100,8 @@ class RingBuffer:
 
     def close(self) -> None:
         """Unmap."""
+        self._begin.release()
+        self._produced.release()
         self._consumer.close()
         self._data.close()
 
@@ -104,17 +112,17 @@ class PerfRing:
     def __init__(self, fd: int, pages: int) -> None:
         self._size = pages * PAGE
         self._map = mmap.mmap(fd, PAGE + self._size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._head, self._tail = position(self._map, _PERF_HEAD), position(self._map, _PERF_TAIL)
 
     def drain(self) -> list[Accept]:
         """All accept events that have arrived."""
-        (head,) = _POSITION.unpack_from(self._map, _PERF_HEAD)
-        (tail,) = _POSITION.unpack_from(self._map, _PERF_TAIL)
+        head, tail = self._head[0], self._tail[0]
         if head == tail:
             return []
         _barrier()
         raw = self._bytes(tail, head)
         _barrier()
-        _POSITION.pack_into(self._map, _PERF_TAIL, head)
+        self._tail[0] = head
         return accepts_in(raw)
 
     def _bytes(self, tail: int, head: int) -> bytes:
@@ -125,6 +133,8 @@ class PerfRing:
 
     def close(self) -> None:
         """Unmap."""
+        self._head.release()
+        self._tail.release()
         self._map.close()
 
 

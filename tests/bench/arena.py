@@ -37,12 +37,16 @@ class Arena:
         out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
         return float(_found(r"Requests/sec:\s+([\d.]+)", out))
 
-    def steady(self, rate: int, seconds: int, clients: int = 20) -> float:
-        """Open loop at `rate` requests per second: what was answered per second (h2load's own start included)."""
-        words = self.where.command("h2load", "--h1", f"-c{clients}", "-t1", f"--rps={rate // clients}",
-                                   f"-D{seconds}", self.url)
-        out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-        return float(_found(r"finished in .*?, ([\d.]+) req/s", out))
+    def steady(self, rate: int, seconds: int, clients: int = 20) -> tuple[float, list[int]]:
+        """Open loop at `rate` requests per second: what was answered per second, and the latencies in microseconds."""
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder, "log")
+            words = self.where.command("h2load", "--h1", f"-c{clients}", "-t1", f"--rps={rate // clients}",
+                                       f"-D{seconds}", f"--log-file={log}", self.url)
+            subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
+            rows = [tuple(map(int, line.split("\t"))) for line in log.read_text().splitlines()]
+        first, last = min(row[0] for row in rows), max(row[0] + row[2] for row in rows)
+        return 1e6 * len(rows) / (last - first), [row[2] for row in rows]
 
     def server_cpu_s(self) -> float:
         """CPU seconds of nginx with its worker so far."""
@@ -60,6 +64,11 @@ def cpu_s(pid: int) -> float:
     """User and system time of a process, with that of its children that have ended."""
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def family(pid: int) -> list[int]:
+    """A process with all that it has started and that still runs."""
+    return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
 def missing(*tools: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import struct
 import subprocess
 import tempfile
 import time
@@ -15,14 +14,13 @@ from pathlib import Path
 from httptop.counters import attach
 from httptop.counters import bpf as programs
 from tests.bench.arena import Arena
-from tests.bench.measurements import Row
+from tests.bench.programs import run_statistics, statistics_on
+from tests.bench.rows import Row
 from tests.support import bpf
 from tests.support.counters import Host, host, set_xdp, someone_elses_xdp
 from tests.support.net import Site, site
 from tests.support.nginx import Nginx, nginx
 
-ENABLE_STATS = 32
-RUN_TIME_OFFSET = 192  # in struct bpf_prog_info: run_time_ns, then run_cnt
 INTERFACE = "veth0"
 SLICE_S = 0.2
 PAIRS_PER_VALUE = 15
@@ -103,18 +101,10 @@ def _kept(server: Nginx, switch: Switch) -> float:
 
 
 def _ns_per_run(program: int) -> float:
-    """The kernel measures as long as the fd is open, and counts the measuring in."""
-    before = _statistics(program)
-    stats, _ = bpf.call(ENABLE_STATS, struct.pack("=I", 0))
-    try:
-        time.sleep(SLICE_S)
-        run_time_ns, runs = (now - then for now, then in zip(_statistics(program), before, strict=True))
-        return run_time_ns / runs
-    finally:
-        os.close(stats)
-
-
-def _statistics(program: int) -> tuple[int, int]:
+    """Over a slice; the measuring is counted in."""
     with bpf.opened(("prog", program)) as fd:
-        run_time_ns, runs = struct.unpack_from("=QQ", bpf.info(fd), RUN_TIME_OFFSET)
-    return run_time_ns, runs
+        before = run_statistics(fd)
+        with statistics_on():
+            time.sleep(SLICE_S)
+            run_time_ns, runs = (now - then for now, then in zip(run_statistics(fd), before, strict=True))
+    return run_time_ns / runs

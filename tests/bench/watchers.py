@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.bench.arena import Arena, cpu_s
+from tests.bench.arena import Arena, cpu_s, family
 from tests.support.poll import until
 from tests.support.program import HTTPTOP, attached, httptop, status
 
@@ -31,20 +31,24 @@ class Watched:
     cpu_s: float = 0.0
     wall_s: float = 0.0
     peak_rss_bytes: int = 0
-    seen: int | None = None
+    seen: int | None = None  # requests that it can tell about
+    total: int | None = None  # requests that it has counted
     lost: int | None = None
     _since: tuple[float, float] = field(default=(0.0, 0.0))
 
     def begin(self) -> None:
         """Called when the watcher is ready."""
-        self._since = (cpu_s(self.pid) if self.pid else 0.0, time.monotonic())
+        self._since = (self._cpu_s(), time.monotonic())
 
     def load_ended(self) -> None:
         """Called when there is no more traffic to watch."""
         self.wall_s = time.monotonic() - self._since[1]
         if self.pid:
-            self.cpu_s = cpu_s(self.pid) - self._since[0]
-            self.peak_rss_bytes = int(status(self.pid)["VmHWM"].split()[0]) * 1024
+            self.cpu_s = self._cpu_s() - self._since[0]
+            self.peak_rss_bytes = sum(int(status(pid)["VmHWM"].split()[0]) * 1024 for pid in family(self.pid))
+
+    def _cpu_s(self) -> float:
+        return sum(cpu_s(pid) for pid in family(self.pid)) if self.pid else 0.0
 
 
 @contextlib.contextmanager
@@ -56,9 +60,9 @@ def nobody(_: Arena) -> Iterator[Watched]:
 
 
 @contextlib.contextmanager
-def batch(arena: Arena) -> Iterator[Watched]:
+def batch(arena: Arena, *flags: str) -> Iterator[Watched]:
     """`--json`, one snapshot a second as `--once` would take it; stopped when the load ends."""
-    with httptop("-i", "lo", "-b", "--json", "-d", "1", where=arena.where) as top:
+    with httptop("-i", "lo", "-b", "--json", "-d", "1", *flags, where=arena.where) as top:
         top.wait_attached()
         watched = Watched(top.pid)
         watched.begin()
@@ -66,7 +70,8 @@ def batch(arena: Arena) -> Iterator[Watched]:
         have = len(top.snapshots())
         until(lambda: len(top.snapshots()) > have + 1, "a snapshot after the load", timeout_s=30)
         last = top.snapshots()[-1]
-        watched.seen = last["totals"]["requests"]
+        watched.total = last["totals"]["requests"]
+        watched.seen = round(last["totals"]["requests"] * last["completeness"])
         watched.lost = sum(row["events"] for row in last["losses"])
 
 
@@ -121,9 +126,9 @@ class Screen:
 
 
 @contextlib.contextmanager
-def screen_on(arena: Arena) -> Iterator[Screen]:
+def screen_on(arena: Arena, *flags: str) -> Iterator[Screen]:
     """The live screen on the arena's loopback."""
-    window = Screen(arena.where.command(*HTTPTOP, "-i", "lo"))
+    window = Screen(arena.where.command(*HTTPTOP, "-i", "lo", *flags))
     try:
         yield window
     finally:
@@ -131,13 +136,14 @@ def screen_on(arena: Arena) -> Iterator[Screen]:
 
 
 @contextlib.contextmanager
-def screen(arena: Arena) -> Iterator[Watched]:
+def screen(arena: Arena, *flags: str) -> Iterator[Watched]:
     """The live screen, one refresh a second."""
-    with screen_on(arena) as window:
+    with screen_on(arena, *flags) as window:
         until(lambda: attached(window.pid), "httptop to attach")
         watched = Watched(window.pid)
         watched.begin()
         yield watched
 
 
+# A variant is one more line: "batch, --flag": lambda arena: batch(arena, "--flag")
 WATCHERS: dict[str, Watcher] = {"batch": batch, "screen": screen}

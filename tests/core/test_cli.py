@@ -22,7 +22,7 @@ from httptop.errors import HttptopError, MissingFeatureError, UsageError
 from httptop.options import Options
 from httptop.records import COUNTERS, NO_OWNER, Batch, Counter, Kind, Record, endpoint, flow_key
 from httptop.snapshot import SelfCost, SourceInfo
-from tests.support.poll import until
+from tests.support.poll import PATIENCE_S, until
 
 SECOND_NS = 1_000_000_000
 CLIENT, SERVER = endpoint(b"\x7f\0\0\1", 40000), endpoint(b"\x7f\0\0\1", 8080)
@@ -333,7 +333,7 @@ def test_signals_end_batch(number: signal.Signals, code: int) -> None:
     with httptop("-r", "-", "--json", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         until(lambda: _catches_signals(process.pid), "httptop to catch signals")
         process.send_signal(number)
-        assert process.communicate(timeout=5) == (b"", b"")
+        assert process.communicate(timeout=PATIENCE_S) == (b"", b"")
     assert process.returncode == code
 
 

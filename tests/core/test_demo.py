@@ -13,7 +13,7 @@ from pathlib import Path
 
 from httptop import demo
 from httptop.capture import system
-from tests.support.poll import until
+from tests.support.poll import PATIENCE_S, until
 
 NAMES = {*demo.SERVERS, *demo.CLIENTS, "httptop-demo"}
 
@@ -65,7 +65,7 @@ def test_servers_answer() -> None:
             ("shop-api", "GET", "/api/products", {200}), ("shop-api", "DELETE", "/api/carts/1/items/1", {204}),
             ("static", "GET", "/old/x", {301}), ("auth", "HEAD", "/healthz", {200}), ("auth", "GET", "/no", {404}),
         ):
-            connection = http.client.HTTPConnection(*addresses[server], timeout=5)
+            connection = http.client.HTTPConnection(*addresses[server], timeout=PATIENCE_S)
             with contextlib.closing(connection):
                 connection.request(method, path)
                 assert connection.getresponse().status in statuses
@@ -93,7 +93,7 @@ def test_nothing_outlives_an_interrupted_parent() -> None:
     with traffic() as (process, _):
         family = until(lambda: _whole(process.pid), "every process")
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert all(map(gone, family))
 
 

@@ -95,7 +95,7 @@ def test_self_meter() -> None:
     cost = meter.read()
     assert cost.cpu_percent is not None
     assert cost.rss_bytes is not None
-    assert 5 < cost.cpu_percent <= 110
+    assert 0 < cost.cpu_percent <= 110
     assert 1 << 20 < cost.rss_bytes < 1 << 32
 
 

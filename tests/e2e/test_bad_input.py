@@ -11,6 +11,7 @@ import pytest
 from tests.support import load
 from tests.support.net import Site, ip, site
 from tests.support.nginx import Nginx
+from tests.support.poll import PATIENCE_S
 from tests.support.program import HTTPTOP, Httptop, httptop
 from tests.support.terminal import terminal
 
@@ -120,7 +121,7 @@ def test_closed_output(wire: Site) -> None:
         assert process.stderr
         assert process.stdout.readline().startswith("{")
         process.stdout.close()
-        assert process.wait(5) in (0, 141)
+        assert process.wait(PATIENCE_S) in (0, 141)
         assert process.stderr.read() == ""
 
 
@@ -128,7 +129,7 @@ def test_full_disk(wire: Site) -> None:
     """Output that cannot be written is an error like any other; code 1."""
     words = wire.server.command(*HTTPTOP, "-i", "veth0", *BATCH)
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == FAILED
     check_complaint(done.stderr, "No space left")
 

@@ -61,7 +61,7 @@ def test_batch_from_a_private_home(wire: Site, web: Nginx, private_copy: list[st
     with httptop("-i", "veth0", "-b", "-n", "3", "-d", "0.5", where=wire.server, program=tuple(private_copy)) as top:
         top.wait_attached()
         load.curl(wire.client, "GET", web.url(wire.server4), "/ok", 3)
-        assert top.wait(20) == 0, top.err
+        assert top.wait() == 0, top.err
         assert top.err == ""
         assert "/ok" in top.out
 

@@ -23,6 +23,7 @@ from tests.support.dialogs import GET, GOT, OK, Case, Dialog, Link, Script, end_
 from tests.support.frames import FIN, RST
 from tests.support.logged import Run, log
 from tests.support.net import Site, ip, site
+from tests.support.poll import PATIENCE_S
 from tests.support.program import httptop
 from tests.support.reading import Reading, read
 
@@ -298,7 +299,8 @@ def test_tls_and_http2_are_counted(wire: Site) -> None:
             for times, words in enumerate(clients.values(), 2):
                 for _ in range(times):
                     command = wire.client.command("curl", "-s", *words[:-1], words[-1] + address)
-                    assert subprocess.run(command, stdout=subprocess.DEVNULL, check=False, timeout=30).returncode
+                    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False, timeout=PATIENCE_S)
+                    assert done.returncode
             with wire.client.socket() as client:  # readable ones beside them are read
                 host, _, port = address.partition(":")
                 client.connect((host, int(port)))

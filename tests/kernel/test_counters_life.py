@@ -13,7 +13,7 @@ import pytest
 from tests.support import tcp
 from tests.support.counters import Host, host, ours, set_xdp, someone_elses_xdp
 from tests.support.net import Namespace, Site, ip
-from tests.support.poll import until
+from tests.support.poll import PATIENCE_S, until
 from tests.support.program import HTTPTOP
 from tests.support.scenes import GET, OK
 from tests.support.terminal import terminal
@@ -163,7 +163,7 @@ def test_watch(wire: Site, here: Host) -> None:
             assert 1 < rates["egress"]["responses"]["2xx"] < 7
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 130
+            assert process.wait(PATIENCE_S) == 130
             process.communicate()
 
 

@@ -7,11 +7,14 @@ import mmap
 import os
 import random
 import socket
+import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from httptop.capture import btf
+from httptop.capture import btf, rings
 from httptop.capture.live import ACCEPT_PAGES
 from httptop.records import ACCEPT, OWNER, V4_MAPPED, Accept, Counter, How, Kind
 from tests.support.frames import Talk
@@ -49,6 +52,33 @@ def test_ring_that_wraps_around_tears_nothing() -> None:
     frames = list(exchanges(1000))
     with kernel(SMALL_RING) as small:
         check_same(small.run(frames, drain_every=20), python(frames))
+
+
+LOOKER = """
+import mmap, sys
+with open(sys.argv[1], "r+b") as file, mmap.mmap(file.fileno(), 8) as page, memoryview(page).cast("Q") as word:
+    print("ready", flush=True)
+    seen = set()
+    while 2**64 - 1 not in seen:  # the end
+        seen.add(word[0])
+    print(len(seen))
+"""
+
+
+def test_reader_never_shows_a_position_that_it_has_not(tmp_path: Path) -> None:
+    """Who looks at a position while it is written, as the kernel does, finds the old one or the new one."""
+    odd, even, end = 0x0101010101010101, 0x0202020202020202, 2**64 - 1
+    (tmp_path / "page").write_bytes(struct.pack("=Q", odd))
+    with (tmp_path / "page").open("r+b") as file, mmap.mmap(file.fileno(), 8) as page, rings.position(page) as word, \
+            subprocess.Popen([sys.executable, "-c", LOOKER, str(tmp_path / "page")], stdout=subprocess.PIPE,
+                             text=True) as looker:
+        assert looker.stdout
+        assert looker.stdout.readline() == "ready\n"
+        for _ in range(1_000_000):
+            word[0] = even
+            word[0] = odd
+        word[0] = end
+        assert int(looker.stdout.readline()) <= len({odd, even, end})
 
 
 @contextlib.contextmanager

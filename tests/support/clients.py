@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.net import Namespace
+from tests.support.poll import PATIENCE_S
 from tests.support.servers import PORT
 
 OWN = Path(__file__).parent / "served/client.py"
@@ -33,7 +34,7 @@ class Client:
 
     def end(self) -> None:
         """Close, and be gone."""
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=PATIENCE_S)
 
 
 @contextlib.contextmanager

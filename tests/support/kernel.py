@@ -33,12 +33,12 @@ def bare(record: Record) -> Record:
 
 
 class Kernel:
-    """An attached LiveSource whose program is also run by hand."""
+    """An attached LiveSource whose `program` is also run by hand."""
 
     def __init__(self, source: LiveSource, where: Namespace) -> None:
         self.source = source
         self.inside = where.entered
-        self._program = source._fds["program"][0]
+        self.program = source._fds["program"][0]
         tables = {bpf.name(thing): thing for thing in self._tables()}
         self._flows = tables["flows"]
         self._counters = source._drain().counters
@@ -79,7 +79,7 @@ class Kernel:
         """Each frame through the filter once; the ring is emptied often enough that nothing is lost."""
         records: list[Record] = []
         for number, frame in enumerate(frames, 1):
-            bpf.run(self._program, frame)
+            bpf.run(self.program, frame)
             if number % drain_every == 0:
                 records += self.source._drain().records
         batch = self.source._drain(most=1 << 30)

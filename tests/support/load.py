@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tests.support import tcp
 from tests.support.net import Namespace
+from tests.support.poll import PATIENCE_S
 
 
 class Call(NamedTuple):
@@ -26,7 +27,7 @@ def curl(where: Namespace, method: str, base: str, path: str, times: int = 1) ->
     how = {"HEAD": ["-I"], "POST": ["-d", "key=value"], "GET": []}.get(method, ["-X", method])
     targets = [word for _ in range(times) for word in ("-o", "/dev/null", base + path)]
     process = subprocess.Popen(where.command("curl", "-sS", "-g", *how, *targets), stderr=subprocess.PIPE)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, error
     return Call(method, base, path, times, process.pid)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.net import Namespace
-from tests.support.poll import until
+from tests.support.poll import PATIENCE_S, until
 
 PORT = 8083
 SIZES = {"1k": 1 << 10, "64k": 64 << 10, "1m": 1 << 20}
@@ -136,4 +136,4 @@ def nginx(folder: Path, where: Namespace | None, *, workers: int = 2, log: bool 
         yield Nginx(folder, process, port)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)

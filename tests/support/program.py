@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.net import Namespace
-from tests.support.poll import until
+from tests.support.poll import PATIENCE_S, until
 
 Snapshot = dict[str, Any]
 HTTPTOP = (sys.executable, "-m", "httptop")
@@ -103,7 +103,7 @@ class Httptop:
         """The JSON snapshots printed so far; a line still being written is left out."""
         return [json.loads(line) for line in self.out.splitlines(keepends=True) if line.endswith("\n")]
 
-    def wait_snapshot(self, good: Callable[[Snapshot], bool], what: str, timeout_s: float = 20.0) -> Snapshot:
+    def wait_snapshot(self, good: Callable[[Snapshot], bool], what: str, timeout_s: float = PATIENCE_S) -> Snapshot:
         """The first snapshot that satisfies `good`; all of the last one is shown when none does in time."""
         found: list[Snapshot] = []
 
@@ -126,7 +126,7 @@ class Httptop:
         seen = len(self.snapshots())
         return self.wait_snapshot(lambda _: len(self.snapshots()) > seen, "one more snapshot")
 
-    def wait(self, timeout_s: float = 20.0) -> int:
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """Exit code."""
         return self.process.wait(timeout_s)
 
@@ -138,7 +138,7 @@ class Httptop:
     def kill(self) -> None:
         """SIGKILL to the whole session, for the end of a test."""
         kill_session(self.pid)
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
 
 
 @contextlib.contextmanager

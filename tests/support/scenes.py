@@ -306,8 +306,20 @@ def random_talk() -> Frames:
             yield talk.frame(sender, dice.choice(pieces), flags=flags, seq=again)
 
 
+def ragged_lines() -> Frames:
+    """Lines that end in LF or in CRLF anywhere within a word of memory, with and without an empty one."""
+    dice = random.Random(11)
+    lines = (b"GET / HTTP/1.1", b"ABC /x HTTP/1.1", b"ABC x HTTP/1.0", b"POST /a HTTP/1.1", b"ABC y", b"word and more")
+    pieces = (b"\r\n", b"\n", b"\r", b"A", b"a: b", b"abcabcabc", b"\r\n\r\n", b"\n\n", b"GET / HTTP/1.1\r\n")
+    for _ in range(2000):
+        talk = Talk()
+        for sender in (0, 1, 0):
+            yield talk.frame(sender, dice.choice(lines) + b"".join(dice.choices(pieces, k=dice.randrange(20))))
+
+
 SCENES: tuple[Scene, ...] = (
     plain, plain_v6, methods, other_methods, splits, byte_by_byte, long_head, pipelined, bodies, repeats,
     repeats_with_more, followed, wrap, data_on_syn, fin_with_data, unreadable, ip_options, ip6_extensions, tags,
     padding_and_lengths, broken, not_ours, large_segments, random_talk,
+    ragged_lines,
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.net import Namespace
-from tests.support.poll import until
+from tests.support.poll import PATIENCE_S, until
 
 PORT = 8084
 OWN = Path(__file__).parent / "served/server.py"
@@ -29,7 +29,7 @@ class Kind:
     files: Mapping[str, str] = field(default_factory=dict)
     build: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
-    start_s: float = 30.0  # until it listens
+    start_s: float = PATIENCE_S  # until it listens
 
 
 def own(how: str) -> Kind:
@@ -94,6 +94,6 @@ def serving(kind: Kind, where: Namespace, folder: Path, port: int = PORT) -> Ite
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.support.poll import until
+from tests.support.poll import PATIENCE_S, until
 from tests.support.program import attached, kill_session, session_members
 
 _numbers = itertools.count()
@@ -52,7 +52,7 @@ class Terminal:
         """Of the program in the window."""
         return int(self._tmux("display", "-p", "#{pane_pid}"))
 
-    def wait_text(self, text: str, timeout_s: float = 20.0) -> str:
+    def wait_text(self, text: str, timeout_s: float = PATIENCE_S) -> str:
         """The screen, once `text` is on it."""
         try:
             until(lambda: text in self.screen, f"{text!r} on the screen", timeout_s, every_s=0.05)
@@ -60,7 +60,7 @@ class Terminal:
             raise AssertionError(f"{error}\n{self.screen}") from None
         return self.screen
 
-    def wait_gone(self, text: str, timeout_s: float = 20.0) -> str:
+    def wait_gone(self, text: str, timeout_s: float = PATIENCE_S) -> str:
         """The screen, once `text` is no longer on it."""
         until(lambda: text not in self.screen, f"{text!r} to leave the screen", timeout_s, every_s=0.05)
         return self.screen
@@ -73,7 +73,7 @@ class Terminal:
             raise AssertionError(f"{error}\n{self.screen}") from None
         return self
 
-    def wait_exit(self, timeout_s: float = 10.0) -> int:
+    def wait_exit(self, timeout_s: float = PATIENCE_S) -> int:
         """Exit code of the program, or minus the number of the signal that killed it."""
         until(lambda: self._exit() is not None, f"the program to end; screen:\n{self.screen}", timeout_s)
         return self._exit() or 0

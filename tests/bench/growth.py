@@ -1,0 +1,85 @@
+"""What an exchange costs httptop when there are many connections, or many URLs, and the memory they take."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import struct
+import time
+from collections.abc import Iterator
+
+from tests.bench.arena import Arena, cpu_s
+from tests.bench.rows import Row
+from tests.support.frames import ACK, ETH_IP4, ethernet, ipv4, tcp
+from tests.support.net import Namespace, ip, namespace
+from tests.support.poll import until
+from tests.support.program import Httptop, httptop, status
+
+WIRE, OTHER_END = "wire0", "wire1"
+RATE_PER_S = 25_000
+AT_ONCE = 250
+MB = 1e6
+PORTS_AT, SEQ_AT, URL_AT = 34, 38, 54 + len("GET /item/")
+REQUEST = b"GET /item/00000000 HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\n\r\n"
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\n\r\nok\n"
+ISN = 1000
+FEW_URLS, SOME_FLOWS = 10, 1000
+
+
+def growth(arena: Arena) -> Iterator[Row]:
+    """Exchanges as raw frames on a cable that nobody listens on, at a rate that httptop follows."""
+    exchanges = 30_000 if arena.quick else 100_000
+    for flows in (1, 10_000) if arena.quick else (1, SOME_FLOWS, 50_000):
+        yield from _measure(f"{flows:,} flows", flows, FEW_URLS, max(exchanges, 2 * flows))
+    for urls in (FEW_URLS, 30_000) if arena.quick else (FEW_URLS, 10_000, 1_000_000):
+        yield from _measure(f"{urls:,} URLs", SOME_FLOWS, urls, max(exchanges, urls))
+
+
+def _measure(what: str, flows: int, urls: int, exchanges: int) -> Iterator[Row]:
+    with namespace() as where:
+        ip("-n", where.name, "link", "add", WIRE, "type", "veth", "peer", "name", OTHER_END)
+        for name in (WIRE, OTHER_END):
+            ip("-n", where.name, "link", "set", name, "up")
+        with httptop("-i", WIRE, "-b", "--json", "-d", "1", where=where) as top:
+            top.wait_attached()
+            top.wait_snapshot(lambda _: True, "the first snapshot")
+            before = cpu_s(top.pid)
+            _send(where, flows, urls, exchanges)
+            last = _last(top, exchanges)
+            spent = cpu_s(top.pid) - before
+            rss = int(status(top.pid)["VmRSS"].split()[0]) * 1024
+    lost = sum(row["events"] for row in last["losses"])
+    yield Row(f"growth: us per exchange, {what}", [spent / exchanges * 1e6], 1,
+              f"{exchanges:,} exchanges" + (f", {lost:,} events lost" if lost else ""))
+    yield Row(f"growth: RSS, MB, {what}", [rss / MB], 1)
+
+
+def _last(top: Httptop, exchanges: int) -> dict[str, object]:
+    """The snapshot that has all."""
+    until(lambda: top.snapshots()[-1]["totals"]["responses"] >= exchanges, "all exchanges", every_s=0.2)
+    return top.wait_requests(exchanges)
+
+
+def _send(where: Namespace, flows: int, urls: int, exchanges: int) -> None:
+    """One flow after the other says one exchange; one URL after the other is asked for."""
+    asking, answering = (bytearray(_frame(*way)) for way in ((REQUEST, 0), (RESPONSE, 1)))
+    with where.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+        out.bind((OTHER_END, 0))
+        began = time.monotonic()
+        for number, url in zip(range(exchanges), itertools.cycle(range(urls)), strict=False):
+            turn, flow = divmod(number, flows)
+            asked, answered = ISN + turn * len(REQUEST), ISN + turn * len(RESPONSE)
+            asking[URL_AT : URL_AT + 8] = b"%08d" % url
+            struct.pack_into("!HH", asking, PORTS_AT, 10_000 + flow, 80)
+            struct.pack_into("!HH", answering, PORTS_AT, 80, 10_000 + flow)
+            struct.pack_into("!II", asking, SEQ_AT, asked, answered)
+            struct.pack_into("!II", answering, SEQ_AT, answered, asked + len(REQUEST))
+            out.send(asking)
+            out.send(answering)
+            if number % AT_ONCE == 0:
+                time.sleep(max(0.0, began + number / RATE_PER_S - time.monotonic()))
+
+
+def _frame(payload: bytes, sender: int) -> bytes:
+    addresses = ("10.83.84.2", "10.83.84.1")
+    return ethernet(ETH_IP4, ipv4(addresses[sender], addresses[1 - sender], tcp(0, 0, 0, payload, flags=ACK)))

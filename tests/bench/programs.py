@@ -1,0 +1,94 @@
+"""The kernel side alone: ns per run of each BPF program, by what the packet is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from collections.abc import Iterator
+
+from httptop.counters import bpf as pinned
+from tests.bench.arena import Arena
+from tests.bench.rows import Row
+from tests.support import bpf, frames
+from tests.support.counters import host, someone_elses_xdp
+from tests.support.kernel import Kernel, kernel
+from tests.support.net import site
+
+ENABLE_STATS = 32
+RUN_TIME_OFFSET = 192  # in struct bpf_prog_info: run_time_ns, then run_cnt
+REPEAT = 100_000
+TALKS, EXCHANGES = 100, 30
+
+REQUEST = b"GET /item/1 HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
+RESPONSE = (b"HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Sat, 21 Nov 2026 02:50:44 GMT\r\nContent-Type: text/plain\r\n"
+            b"Content-Length: 3\r\nConnection: keep-alive\r\n\r\nok\n")
+
+
+def _packets() -> dict[str, bytes]:
+    one, six = frames.Talk(), frames.Talk(v6=True)
+    udp = frames.ipv4("10.83.83.2", "10.83.83.1", bytes(1200), protocol=frames.UDP)
+    return {"not TCP": frames.ethernet(frames.ETH_IP4, udp), "no payload": one.frame(0, b""),
+            "no payload, IPv6": six.frame(0, b""), "body": one.frame(1, bytes(1400)),
+            "body, one word": one.frame(1, b"x" * 1400), "body, prose": one.frame(1, b"lorem ipsum dolor sit " * 60)}
+
+
+def programs(_: Arena) -> Iterator[Row]:
+    """The same packet many times through BPF_PROG_TEST_RUN; heads by the kernel's statistics, each a new one."""
+    with kernel() as loaded:
+        for what, packet in _packets().items():
+            yield Row(f"ns per run: socket filter, {what}", _repeated(loaded.program, packet), 0)
+        yield from _heads(loaded)
+    heads = {"request head": frames.Talk().frame(0, REQUEST), "response head": frames.Talk().frame(1, RESPONSE)}
+    for hook in ("tc", "xdp"):
+        with site() as wire, host(wire.server) as here, here.counting(wire.interface, hook):
+            program = pinned.program_fd(here.about(wire.interface).programs[0])
+            try:
+                for what, packet in {**_packets(), **heads}.items():
+                    yield Row(f"ns per run: counter, {hook}, {what}", _repeated(program, packet), 0)
+            finally:
+                os.close(program)
+
+
+def _repeated(program: int, packet: bytes) -> list[float]:
+    return [bpf.timed_run(program, packet, repeat=REPEAT).duration_ns for _ in range(7)]
+
+
+def _heads(loaded: Kernel) -> Iterator[Row]:
+    """Exchanges on kept-alive connections. What the kernel takes to measure is what an empty program takes."""
+    talks = [frames.Talk() for _ in range(TALKS)]
+    ways = {"request": (0, REQUEST), "response": (1, RESPONSE)}
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    with statistics_on(), someone_elses_xdp() as (empty, _):
+        least = _measured(empty, [talks[0].frame(0, b"")] * 1000)
+        for _ in range(EXCHANGES):
+            for name, (sender, head) in ways.items():
+                found[name].append(_measured(loaded.program, [talk.frame(sender, head) for talk in talks]))
+            loaded.run(())  # empties the ring
+    for name, costs in found.items():
+        yield Row(f"ns per run: socket filter, {name} head", [cost - least for cost in costs], 0,
+                  f"{least:.0f} ns of measuring are taken off")
+
+
+@contextlib.contextmanager
+def statistics_on() -> Iterator[None]:
+    """The kernel measures as long as somebody asks it to."""
+    fd, _ = bpf.call(ENABLE_STATS, struct.pack("=I", 0))
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def run_statistics(program: int) -> tuple[int, int]:
+    """(ns, runs) of the program that an fd is, as far as measured."""
+    run_time_ns, runs = struct.unpack_from("=QQ", bpf.info(program), RUN_TIME_OFFSET)
+    return run_time_ns, runs
+
+
+def _measured(program: int, packets: list[bytes]) -> float:
+    before = run_statistics(program)
+    for packet in packets:
+        bpf.run(program, packet)
+    run_time_ns, runs = (now - then for now, then in zip(run_statistics(program), before, strict=True))
+    return run_time_ns / runs
