@@ -95,17 +95,25 @@ static __always_inline __u32 classify_line(const __u8 *b, const struct scan *sca
 	return KIND_NONE;
 }
 
-/* What the payload is, now that all that can be looked at is in the scratch. */
-static __always_inline __u32 classify(struct scratch *scratch)
+/* Before the flow is looked up: the verifier walks through all of it once for each thing that is known by then. */
+static __always_inline void scan(struct scratch *scratch)
 {
 	__u32 kind = scratch->kind;
 
+	__builtin_memset(&scratch->scan, 0, sizeof(scratch->scan));
 	scratch->scan.length = kind == KIND_REQUEST || scratch->counter == COUNT_OTHER ? scratch->loaded : 0;
 	READ_BACK();
 	scan_line(scratch->data, &scratch->scan);
 	READ_BACK();
 	scan_head(scratch->data, &scratch->scan);
 	READ_BACK();
+}
+
+/* What the payload is, now that all that can be looked at is in the scratch. */
+static __always_inline __u32 classify(struct scratch *scratch)
+{
+	__u32 kind = scratch->kind;
+
 	if (scratch->counter == COUNT_OTHER)
 		kind = classify_line(scratch->data, &scratch->scan);
 	if (scratch->followed && (kind == KIND_NONE || kind == KIND_PARTIAL))
@@ -283,14 +291,14 @@ int http_deliver(struct __sk_buff *skb)
 	if (!s.scratch || !row)
 		return 0;
 	s.counters = row->n;
+	s.scratch->loaded = load_data(skb, s.scratch, 0);
+	scan(s.scratch);
 	struct segment *g = &s.scratch->segment;
 	struct flow *flow = flows.lookup(&g->flow);
 	if (flow && flow->opaque)
 		return 0;
 	s.flow = flow;
 	s.scratch->followed = flow && g->payload_len && follows(&flow->dir[g->from & 1], g->seq);
-	__builtin_memset(&s.scratch->scan, 0, sizeof(s.scratch->scan));
-	s.scratch->loaded = load_data(skb, s.scratch, 0);
 	if (s.scratch->loaded)
 		see_payload(skb, &s);
 	if (s.flow && (g->tcp_flags & (TCP_FIN | TCP_RST)))
