@@ -16,6 +16,7 @@ struct scan {
 	__u32 line_end;     /* behind the first line; 0: it does not end here */
 	__u32 request_line; /* it ends in HTTP/1.x */
 	__u32 head_end;     /* behind the first empty line; 0: none */
+	__u32 word;         /* where the word begins that holds what was looked for, + 1; 0: none */
 };
 
 /* Make the compiler read from the map what it has just written there, see struct scan. */
@@ -157,93 +158,103 @@ static __always_inline __u32 classify_start(const __u8 *b, __u32 n)
 	return b[token & 31] == ' ' && is_visible(b[(token + 1) & 31]) ? COUNT_OTHER : 0;
 }
 
-/* The verifier wants to see that it is within. */
-static __always_inline __u8 at_byte(const __u8 *data, __u32 at)
+/* 0x80 in each byte of the word that is `c`. */
+static __always_inline __u64 bytes_that_are(__u64 word, __u8 c)
 {
-	return data[at & (DATA_MAX - 1)];
+	__u64 x = word ^ EACH(c);
+
+	return ~(((x & EACH(0x7f)) + EACH(0x7f)) | x | EACH(0x7f));
 }
 
-/* Whether "HTTP/1." and a digit stand before the end of the line. */
-static __always_inline int ends_in_version(const __u8 *data, __u32 line_end)
+/* By words: one loop of an eighth of the rounds, for the verifier too, which walks through each of them. */
+static __always_inline void find_line(const __u8 *data, struct scan *scan)
 {
-	__u32 at = line_end - 1;
-	__u64 word = 0;
+	__u32 n = scan->length;
 
-	if (line_end < sizeof("HTTP/1.1\r\n") - 1)
-		return 0;
-	if (at_byte(data, at - 1) == '\r')
-		at--;
-#pragma unroll
-	for (__u32 i = 8; i; i--)
-		word = word << 8 | at_byte(data, at - i);
-	return word >> 8 == WORD("HTTP/1.") >> 8 && is_digit(word & 0xff);
+	for (__u32 i = 0; i < DATA_MAX; i += 8) {
+		if (i >= n)
+			break;
+		if (bytes_that_are(*(const __u64 *)(data + i), '\n')) {
+			scan->word = i + 1;
+			break;
+		}
+	}
 }
 
-/* `data` is aligned to words, and looked at by words: most have no end of a line in them. */
 static __always_inline void scan_line(const __u8 *data, struct scan *scan)
 {
-	__u32 n = scan->length, end;
+	__u32 at;
 
-	for (__u32 i = 0; i < DATA_MAX; i += 8) {
-		if (i >= n)
-			break;
-		if (!has(*(const __u64 *)(data + i), '\n'))
-			continue;
-		for (end = i; end < i + 7; end++)
-			if (data[end] == '\n')
-				break;
-		if (end < n)
-			scan->line_end = end + 1;
-		break;
-	}
+	scan->word = 0;
 	READ_BACK();
-	scan->request_line = ends_in_version(data, scan->line_end);
+	find_line(data, scan);
+	READ_BACK();
+	at = scan->word - 1;
+	if (!scan->word)
+		return;
+	for (__u32 i = 0; i < 7; i++, at++)
+		if (data[at & (DATA_MAX - 1)] == '\n')
+			break;
+	scan->line_end = at < scan->length ? at + 1 : 0;
+	READ_BACK();
+	at = scan->line_end;
+	if (!at)
+		return;
+	at -= at > 1 && data[(at - 2) & (DATA_MAX - 1)] == '\r' ? 2 : 1;
+	if (at < 8)
+		return;
+	/* "HTTP/1." and a digit */
+	const __u8 *end = data + ((at - 8) & (DATA_MAX - 1));
+	scan->request_line = is_status_line(end) && is_digit(end[7]);
 }
 
-/* The top bit of each byte of `word` that is `c`. */
-static __always_inline __u64 all(__u64 word, __u8 c)
+/* Whether CRLFCRLF ends in the second of two words. */
+static __always_inline __u64 ends_head(__u64 before, __u64 word)
 {
-	word ^= EACH(c);
-	return ~(((word & EACH(0x7f)) + EACH(0x7f)) | word | EACH(0x7f));
+	__u64 lf0 = bytes_that_are(before, '\n'), cr0 = bytes_that_are(before, '\r');
+	__u64 lf1 = bytes_that_are(word, '\n'), cr1 = bytes_that_are(word, '\r');
+
+	return lf1 & (cr1 >> 8 | cr0 << 56) & (lf1 >> 16 | lf0 << 48) & (cr1 >> 24 | cr0 << 40);
 }
 
-/* The top bit of each byte of `word` that is the last one of CRLFCRLF; `last` is the word before. */
-static __always_inline __u64 empty_lines(__u64 last, __u64 word)
+static __always_inline void find_head(const __u8 *data, struct scan *scan)
 {
-	__u64 cr = all(word, '\r'), lf = all(word, '\n'), cr_before = all(last, '\r'), lf_before = all(last, '\n');
+	__u32 n = scan->line_end ? scan->length : 0, at = scan->line_end & ~7;
+	__u64 before = 0;
 
-	return lf & (cr >> 8 | cr_before << 56) & (lf >> 16 | lf_before << 48) & (cr >> 24 | cr_before << 40);
+	for (__u32 i = 0; i < DATA_MAX; i += 8, at += 8) {
+		if (at >= n)
+			break;
+		__u64 word = bpf_ntohll(*(const __u64 *)(data + (at & (DATA_MAX - 8))));
+		if (bytes_that_are(word, '\n') && ends_head(before, word)) {
+			scan->word = at + 1;
+			break;
+		}
+		before = word;
+	}
 }
 
-/* The first empty line, from the end of the first line on: no other can end in CRLFCRLF before. */
+/* The first empty line, from the end of the first line on. */
 static __always_inline void scan_head(const __u8 *data, struct scan *scan)
 {
-	__u32 begin = scan->line_end, n = begin ? scan->length : 0, end = 0;
-	__u64 last = 0, found = 0;
+	__u32 n = scan->line_end ? scan->length : 0, at = scan->line_end;
 
-	if (begin + 1 < n && at_byte(data, begin) == '\r' && at_byte(data, begin + 1) == '\n') {
-		scan->head_end = begin + 2;
+	if (at + 2 <= n && data[at & (DATA_MAX - 1)] == '\r' && data[(at + 1) & (DATA_MAX - 1)] == '\n') {
+		scan->head_end = at + 2;
 		return;
 	}
-	for (__u32 i = 0; i < DATA_MAX; i += 8) {
-		__u64 word = be64(data + i);
-
-		if (i >= n)
-			return;
-		found = has(word, '\n') ? empty_lines(last, word) : 0;
-		end = i;
-		if (found)
+	scan->word = 0;
+	READ_BACK();
+	find_head(data, scan);
+	READ_BACK();
+	at = scan->word - 1;
+	if (!scan->word)
+		return;
+	for (__u32 i = 0; i < 7; i++, at++)
+		if (data[at & (DATA_MAX - 1)] == '\n' && data[(at - 2) & (DATA_MAX - 1)] == '\n' &&
+		    data[(at - 1) & (DATA_MAX - 1)] == '\r' && data[(at - 3) & (DATA_MAX - 1)] == '\r')
 			break;
-		last = word;
-	}
-	for (__u32 i = 0; i < 8; i++) {
-		end++;
-		if (found >> 63)
-			break;
-		found <<= 8;
-	}
-	if (found && end <= n)
-		scan->head_end = end;
+	scan->head_end = at < scan->length ? at + 1 : 0;
 }
 
 static __always_inline int has_body_method(__u32 method)

@@ -80,14 +80,26 @@ static __always_inline void fill_record(struct __sk_buff *skb, struct sighting *
 	record->kind = kind;
 	record->from = g->from;
 	record->flags = flags;
-	record->extra = 0;
-	if (s->flow && s->flow->resumed) {
+	record->extra = s->flow && s->flow->resumed ? s->flow->expected : 0;
+	if (s->flow && s->flow->resumed)
 		record->flags |= FLAG_NEW | FLAG_RESUMED | (s->flow->client == g->from ? FLAG_ASKER : 0);
-		record->extra = s->flow->expected;
-	}
 	record->ifindex = skb->ifindex;
 	owner_of(&record->owner[0], &g->flow, 0);
 	owner_of(&record->owner[1], &g->flow, 1);
+}
+
+/* Before the flow is looked up: the verifier walks through all of it once for each thing that is known by then. */
+static __always_inline void scan(struct scratch *scratch)
+{
+	__u32 kind = scratch->kind;
+
+	__builtin_memset(&scratch->scan, 0, sizeof(scratch->scan));
+	scratch->scan.length = kind == KIND_REQUEST || scratch->counter == COUNT_OTHER ? scratch->loaded : 0;
+	READ_BACK();
+	scan_line(scratch->data, &scratch->scan);
+	READ_BACK();
+	scan_head(scratch->data, &scratch->scan);
+	READ_BACK();
 }
 
 /* What the payload is, now that all that can be looked at is in the scratch. */
@@ -95,12 +107,6 @@ static __always_inline __u32 classify(struct scratch *scratch)
 {
 	__u32 kind = scratch->kind;
 
-	scratch->scan.length = kind == KIND_REQUEST || scratch->counter == COUNT_OTHER ? scratch->loaded : 0;
-	READ_BACK();
-	scan_line(scratch->data, &scratch->scan);
-	READ_BACK();
-	scan_head(scratch->data, &scratch->scan);
-	READ_BACK();
 	if (scratch->counter == COUNT_OTHER)
 		kind = classify_line(scratch->data, &scratch->scan);
 	if (scratch->followed && (kind == KIND_NONE || kind == KIND_PARTIAL))
@@ -278,14 +284,14 @@ int http_deliver(struct __sk_buff *skb)
 	if (!s.scratch || !row)
 		return 0;
 	s.counters = row->n;
+	s.scratch->loaded = load_data(skb, s.scratch, 0);
+	scan(s.scratch);
 	struct segment *g = &s.scratch->segment;
 	struct flow *flow = flows.lookup(&g->flow);
 	if (flow && flow->opaque)
 		return 0;
 	s.flow = flow;
 	s.scratch->followed = flow && g->payload_len && follows(&flow->dir[g->from & 1], g->seq);
-	__builtin_memset(&s.scratch->scan, 0, sizeof(s.scratch->scan));
-	s.scratch->loaded = load_data(skb, s.scratch, 0);
 	if (s.scratch->loaded)
 		see_payload(skb, &s);
 	if (s.flow && (g->tcp_flags & (TCP_FIN | TCP_RST)))

@@ -57,6 +57,15 @@ static __always_inline void count_in_process(__u32 which)
 }
 
 #ifdef SOCK_NET
+/* The loader puts the inode in the place of the mark: what was compiled once serves every network namespace. */
+static __always_inline __u64 own_netns(void)
+{
+	__u64 inode;
+
+	asm("%0 = %1 ll" : "=r"(inode) : "i"(OWN_NETNS_MARK));
+	return inode;
+}
+
 static __always_inline int is_loopback(const __u8 *address)
 {
 	__u64 low = be64(address + 8);
@@ -70,7 +79,7 @@ static __always_inline int elsewhere(const struct flow_key *flow, __u64 socket)
 {
 #ifdef SOCK_NET
 	if (is_loopback(flow->addr[0]) || is_loopback(flow->addr[1]))
-		return (__u32)read_kernel(read_kernel(socket + SOCK_NET) + NET_INODE) != OWN_NETNS;
+		return (__u32)read_kernel(read_kernel(socket + SOCK_NET) + NET_INODE) != own_netns();
 #endif
 	return 0;
 }

@@ -85,17 +85,16 @@ class Decoder:
         self.abandon(flow)
         flow.reset()
         stream, peer = flow.streams[record.sender], flow.streams[1 - record.sender]
-        if not record.flags & FLAG_ASKER:
-            flow.client = 1 - record.sender
+        flow.client = record.sender if record.flags & FLAG_ASKER else 1 - record.sender
+        if flow.client != record.sender:
             stream.restart(record.extra)  # what it acknowledges may not have come by yet
             return
-        flow.client = record.sender
         stream.restart(record.seq)
         if not record.flags & FLAG_FIRST:
             peer.restart(record.ack)
         left = after(record.extra, record.ack) if record.kind != KNOWN else 0
-        if left > 0:  # it asks while the last answer still comes
-            peer.state, peer.left = BODY, left
+        if left > 0:
+            peer.state, peer.left = BODY, left  # it asks while the last answer still comes
 
     def abandon(self, flow: Flow) -> None:
         """Nothing more will be heard of `flow`: finish what has begun and give up on what waits."""

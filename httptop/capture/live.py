@@ -30,6 +30,7 @@ ACCEPT_PAGES = 128  # 6,000 accept() per CPU and read
 FLOWS = 65536  # 13 MB in the kernel
 OWNERS = 131072  # two ends to a flow; 14 MB
 SOURCES = frozenset(How) - {How.UNKNOWN}
+CACHE = "/var/cache/httptop"  # where the loader keeps what it has compiled
 LOAD_TIMEOUT_S = 60.0  # on a busy machine the compiler waits for its turn
 CHILD_EXIT_S = 1.0  # for a child that has answered
 RECORDS_PER_READ = 20_000  # bounds what one read holds in memory, and how long it keeps the thread
@@ -62,6 +63,7 @@ class LiveSource:
                  before_drop: Callable[[], object] = lambda: None, keep_root: bool = False,
                  namespace: str | None = None, sources: frozenset[How] = SOURCES, fast_path: bool = True) -> None:
         self.info = SourceInfo("live", names)
+        self.cache = CACHE
         self.missing: tuple[str, ...] = ()  # parts of the kernel side that this kernel cannot run
         self._ports = ports
         self._ring_bytes = ring_bytes
@@ -195,7 +197,8 @@ class LiveSource:
 
     def _spawn(self, python: str) -> None:
         config = {
-            "bpf": str(bpf_directory()), "interfaces": [(name, name == "lo") for name in self.info.interfaces],
+            "bpf": str(bpf_directory()), "cache": self.cache,
+            "interfaces": [(name, name == "lo") for name in self.info.interfaces],
             "ports": sorted(self._ports), "ring_bytes": self._ring_bytes, "flows": FLOWS, "owners": OWNERS,
             "accept_pages": ACCEPT_PAGES, "fast_path": self._fast_path,
             "constants": {**btf.constants(), "SOURCES": sum(1 << how for how in self._sources)},
@@ -205,7 +208,7 @@ class LiveSource:
         self._answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._child = subprocess.Popen(
-                [python, "-I", loader, str(theirs.fileno()), json.dumps(config)], pass_fds=(theirs.fileno(),),
+                [python, "-I", "-S", loader, str(theirs.fileno()), json.dumps(config)], pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors)
 
     def _receive(self) -> dict[str, Any]:

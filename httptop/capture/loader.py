@@ -1,26 +1,39 @@
-"""The privileged child, the only module that imports bcc: it loads, attaches, hands over fds and exits.
+"""The privileged child: it has the programs compiled, loads and attaches them, hands over fds and exits.
 
 It is run as a script by whichever interpreter can import bcc (the distribution's, usually), so it needs nothing but
 the standard library of Python 3.8 and bcc. Arguments: the number of a SOCK_SEQPACKET fd, and a JSON object:
-{"bpf": directory, "interfaces": [[name, is_loopback], ...], "ports": [n], "ring_bytes": n, "flows": n, "owners": n,
-"accept_pages": n, "fast_path": bool, "constants": {name: n}}.
+{"bpf": directory, "cache": directory, "interfaces": [[name, is_loopback], ...], "ports": [n], "ring_bytes": n,
+"flows": n, "owners": n, "accept_pages": n, "fast_path": bool, "constants": {name: n}}.
 Answers: {"names": [...], "missing": [...], "more": bool} with as many fds, or {"error": [what, do]}.
 
 What it leaves behind is held by those fds alone: when their last holder dies, so does all of it.
+
+BCC compiles (compiling.py). What it has made is plain data (bytecode.py) and is kept (image_cache.py), so that the next
+start does without BCC.
 """
 
 from __future__ import annotations
 
 import array
+import contextlib
 import ctypes
 import fcntl
 import json
 import os
+import resource
 import socket
 import struct
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from httptop.capture import bytecode, compiling, image_cache
+else:  # not by the package, which newer Pythons alone can import
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import bytecode
+    import compiling
+    import image_cache
 
 CLONE_NEWNS = 0x20000
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
@@ -30,11 +43,9 @@ PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 1, 1
 SIOCETHTOOL, ETHTOOL_GDRVINFO = 0x8946, 3
 ETH_P_ALL = 3
 FDS_PER_MESSAGE = 200  # the kernel takes 253 (SCM_MAX_FD)
-ALWAYS = ("http_filter.c", "http_deliver.c", "taught.c", "http_fast.c", "process.c")
-MAPS = ("heads", "counters", "programs", "owners")
-FAST_MAPS = ("templates", "cells", "strangers", "tracks", "settings")
-OWNER_EVENTS = ("tcp/tcp_rcv_space_adjust", "sock/inet_sock_set_state")
-ACCEPT_EVENTS = tuple(f"syscalls/sys_{when}_{call}" for when in ("enter", "exit") for call in ("accept", "accept4"))
+TAIL_CALLED = ("http_deliver", "http_fast")  # by their place in the map of programs
+# Those that user space reads, or that must stay open
+MAPS = ("heads", "counters", "programs", "owners", "templates", "cells", "strangers", "tracks", "settings")
 TRACEFS = "/sys/kernel/tracing"
 
 
@@ -60,52 +71,37 @@ def present(events: Iterable[str]) -> bool:
     return all(os.path.isdir(f"{TRACEFS}/events/{event}") for event in events)
 
 
-def source(directory: str) -> tuple[str, list[str]]:
-    """The programs as one text, so that they share their maps; and the names of the parts that this kernel lacks."""
-    parts = [*ALWAYS]
-    missing = []
-    for name, events in (("flow_owner.c", OWNER_EVENTS), ("accept.c", ACCEPT_EVENTS)):
-        if present(events):
-            parts.append(name)
-        else:
-            missing.append(name)
-    texts = []
-    for name in parts:
-        with open(os.path.join(directory, name), encoding="utf-8") as file:
-            texts.append(f'#line 1 "{name}"\n{file.read()}')
-    return "".join(texts), missing
+class Loaded:
+    """The maps and programs by name, {name: fd}, out of the cache or the compiler."""
 
+    def __init__(self, config: dict[str, Any], parts: list[str]) -> None:
+        flags = compiling.flags(config)
+        ours = [image_cache.text(str(module.__file__)) for module in (bytecode, compiling)]
+        self._key = image_cache.key(image_cache.texts_below(config["bpf"]), ours, flags, parts, *os.uname()[2:])
+        self._directory = config["cache"]
+        self._settings = {compiling.OWN_NETNS_MARK: os.stat("/proc/thread-self/ns/net").st_ino}
+        self._new: dict[str, Any] = {}
+        if not self._from_cache():
+            image, self.maps, compiler = compiling.compiled(config["bpf"], parts, flags)
+            self.programs = bytecode.load(image, self.maps, self._settings)
+            self._new = {"compiler": compiler, "image": image.as_json()}
 
-def compile_flags(config: dict[str, Any]) -> list[str]:
-    """Settings are constants of the programs."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    constants = {
-        "CPUS": os.sysconf("SC_NPROCESSORS_CONF"),
-        "PAGE_SIZE": page,
-        "RING_PAGES": config["ring_bytes"] // page,
-        "FLOWS_MAX": config["flows"],
-        "OWNERS_MAX": config["owners"],
-        "OWN_NETNS": os.stat("/proc/thread-self/ns/net").st_ino,
-        **config["constants"],
-        "PORT_WANTED(p)": "||".join(f"(p)=={port}" for port in config["ports"]) or "1",
-    }
-    defined = [f"-D{name}=({value})" for name, value in constants.items()]
-    return ["-I" + config["bpf"], "-Werror=implicit-function-declaration", *defined]
+    def _from_cache(self) -> bool:
+        stored = image_cache.read(self._directory, self._key)
+        try:
+            if stored is None or stored["compiler"] != compiling.identity(stored["compiler"][0]):
+                return False
+            image = bytecode.Image.from_json(stored["image"])
+            self.maps = bytecode.create_maps(image)
+            self.programs = bytecode.load(image, self.maps, self._settings)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, compiling it anew is right
+            return False
+        return True
 
-
-def load(config: dict[str, Any]) -> tuple[Any, list[str]]:
-    """Compile, load, attach the tracepoints. Returns (BPF object, missing parts)."""
-    os.environ["BCC_KERNEL_SOURCE"] = config["bpf"]  # headers of our own: none need be installed
-    from bcc import BPF  # noqa: PLC0415 - slow, and only the child may
-
-    text, missing = source(config["bpf"])
-    bpf = BPF(text=text, cflags=compile_flags(config))
-    if "accept.c" not in missing:
-        for when in ("enter", "exit"):  # accept() has its fields where accept4() has them
-            bpf.attach_tracepoint(tp=f"syscalls:sys_{when}_accept", fn_name=f"tracepoint__syscalls__sys_{when}_accept4")
-    for number, name in enumerate(("http_deliver", "http_fast") if config["fast_path"] else ("http_deliver",)):
-        bpf["programs"][ctypes.c_int(number)] = ctypes.c_int(bpf.load_func(name, BPF.SOCKET_FILTER).fd)
-    return bpf, missing
+    def keep(self) -> None:
+        """Store what was compiled for the next time."""
+        if self._new:
+            image_cache.write(self._directory, self._key, self._new)
 
 
 def is_bridge(sock: socket.socket, name: str) -> bool:
@@ -140,28 +136,59 @@ def packet_socket(name: str, program_fd: int, *, is_loopback: bool) -> int:
     return sock.detach()
 
 
-def perf_fds(bpf: Any, pages: int) -> list[int]:  # noqa: ANN401 - bcc has no types
-    """One perf ring per CPU. The fd of the map must live on too: its entries vanish with the file that set them."""
-    from bcc import lib  # noqa: PLC0415
+def perf_rings(accepted_fd: int) -> list[int]:
+    """One for each CPU. The fd of the map must live on too: its entries vanish with the file that set them."""
+    rings = []
+    for cpu in online_cpus():
+        rings.append(bytecode.perf_ring(cpu))
+        bytecode.update(accepted_fd, cpu, rings[-1])
+    return rings
 
-    bpf["accepted"].open_perf_buffer(lambda *_: None, page_cnt=pages)
-    return [lib.perf_reader_fd(reader) for reader in bpf.perf_buffers.values()] + [bpf["accepted"].map_fd]
+
+def online_cpus() -> Iterator[int]:
+    """As "0-3,6" in sysfs tells them."""
+    with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
+        for part in file.read().strip().split(","):
+            first, _, last = part.partition("-")
+            yield from range(int(first), int(last or first) + 1)
 
 
-def attach(config: dict[str, Any]) -> tuple[list[tuple[str, int]], list[str]]:
-    """[(name, fd), ...] of all that must stay open, and what is missing."""
-    from bcc import BPF  # noqa: PLC0415
+def tracepoints(programs: dict[str, int]) -> list[int]:
+    """Attach each program that is called tracepoint__CATEGORY__EVENT.
 
-    bpf, missing = load(config)
-    program = bpf.load_func("http_filter", BPF.SOCKET_FILTER)
-    fds = [("packets", packet_socket(name, program.fd, is_loopback=loop)) for name, loop in config["interfaces"]]
-    fds += [(name, bpf[name].map_fd) for name in (*MAPS, *(FAST_MAPS if config["fast_path"] else ()))]
-    fds += [("program", program.fd)]
-    if "accept.c" not in missing:
-        rings = perf_fds(bpf, config["accept_pages"])
-        fds += [("accepted", fd) for fd in rings[:-1]] + [("accepted_map", rings[-1])]
-    fds += [("tracepoint", fd) for fd in bpf.tracepoint_fds.values()]
-    return fds, missing
+    Those of accept4() also to accept(), whose tracepoints have the same fields at the same places.
+    """
+    fds = []
+    for name, program_fd in programs.items():
+        if name.startswith(compiling.TRACEPOINT_PREFIX):
+            event = name[len(compiling.TRACEPOINT_PREFIX) :].replace("__", "/")
+            for one in dict.fromkeys((event, event.replace("_accept4", "_accept"))):
+                with open(f"{TRACEFS}/events/{one}/id", encoding="ascii") as file:
+                    fds.append(bytecode.tracepoint(int(file.read()), program_fd))
+    return fds
+
+
+def held(events: list[int]) -> list[int]:
+    """Fewer fds that keep them, so that the program that has them ends at once; see bytecode.holder()."""
+    try:
+        return [bytecode.holder(events)]
+    except OSError:
+        return events
+
+
+def attach(config: dict[str, Any], loaded: Loaded) -> list[tuple[str, int]]:
+    """[(name, fd), ...] of all that must stay open."""
+    maps, programs = loaded.maps, loaded.programs
+    for number, name in enumerate(TAIL_CALLED):
+        if name in programs:
+            bytecode.update(maps["programs"], number, programs[name])
+    filter_fd = programs["http_filter"]
+    fds = [(name, maps[name]) for name in MAPS if name in maps]
+    if "accepted" in maps:
+        fds += [("accepted", fd) for fd in perf_rings(maps["accepted"])] + [("accepted_map", maps["accepted"])]
+    fds += [("tracepoints", fd) for fd in held(tracepoints(programs))]
+    fds += [("packets", packet_socket(name, filter_fd, is_loopback=loop)) for name, loop in config["interfaces"]]
+    return [*fds, ("program", filter_fd)]
 
 
 def send(sock: socket.socket, message: dict[str, Any], fds: Iterable[int] = ()) -> None:
@@ -181,14 +208,19 @@ def main() -> None:
     """Do it all, and answer whatever happens."""
     sock = socket.socket(fileno=int(sys.argv[1]))
     try:
+        with contextlib.suppress(OSError, ValueError):  # maps count as locked memory before Linux 5.11
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         mount_tracefs()
-        fds, missing = attach(json.loads(sys.argv[2]))
-        hand_over(sock, fds, missing)
+        config = json.loads(sys.argv[2])
+        parts, missing = compiling.parts(present, fast_path=config["fast_path"])
+        loaded = Loaded(config, parts)
+        hand_over(sock, attach(config, loaded), missing)
+        loaded.keep()
     except LoadError as error:
         sock.send(json.dumps({"error": error.args}).encode())
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent says it in one line
         sock.send(json.dumps({"error": [f"{type(error).__name__}: {error}", ""]}).encode())
-    os._exit(0)  # no clean-up: libbcc's would switch off the perf events that were handed over
+    os._exit(0)  # no clean-up: BCC's is of no use here
 
 
 if __name__ == "__main__":

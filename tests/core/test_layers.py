@@ -36,7 +36,7 @@ ALLOWED = {
     "tui": ("boundary", "core", "render", "export", "tui"),
 }
 ENGINE = {"httptop.engine", "httptop.flows", "httptop.owners", "httptop.http1"}
-ONLY_IN = {"bcc": ("httptop.capture.loader", "httptop.counters.loader"), "textual": "httptop.tui",
+ONLY_IN = {"bcc": ("httptop.capture.compiling", "httptop.counters.loader"), "textual": "httptop.tui",
            "rich": "httptop.tui", "dpkt": "httptop.capture.pcap"}
 
 FUNCTION_LINES_MAX = 60
@@ -97,7 +97,7 @@ def test_faces_know_no_engine(module: str) -> None:
 
 @pytest.mark.parametrize(("library", "owner"), ONLY_IN.items())
 def test_libraries_have_one_home(library: str, owner: str) -> None:
-    """Only the loader imports bcc, only the screen Textual, only the reader of files dpkt."""
+    """Only the compiler and the counters' loader import bcc, only the screen Textual, only the reader of files dpkt."""
     users = {module for module in MODULES for name in imports(module) if inside(name, library)}
     assert {module for module in users if not module.startswith(owner)} == set()
 

@@ -69,7 +69,7 @@ class Kernel:
         before = batch.counters
         for frames in parts:
             for frame in frames:
-                bpf.run(self._program, frame)
+                bpf.run(self.program, frame)
             batch = self.source._drain(most=1 << 30)
             gained = (now - then for now, then in zip(batch.counters, before, strict=True))
             engine.feed(batch._replace(counters=tuple(gained)))

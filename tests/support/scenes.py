@@ -114,6 +114,18 @@ def bodies() -> Frames:
     yield from talk.server(OK, OK)
 
 
+def line_ends() -> Frames:
+    """Where the first line and the head end, at each place in a word of eight bytes; what follows tells who saw it."""
+    ends = (b"\r\n\r\n", b"\n\r\n", b"\n\n", b"\r\nA: b\r\n\r\n", b"\r\nA: b\n\r\n", b"\r\n\n\r\n\r\n", b"\r\n\r\r\n")
+    for method, length, end in itertools.product((b"POST", b"PATCHED"), range(18), ends):
+        for rest in (b"", b"GET", b"a=b"):
+            talk = Talk()
+            line = method + b" /" + b"x" * length + b" HTTP/1.1"
+            yield from talk.client(line + end + rest, b"more")
+            yield from Talk().client(line)  # what was there before must not end it
+            yield from talk.server(b"HTTP/1.1 204 No Content\r\n\r\n", b"is followed if a second request was seen")
+
+
 def repeats() -> Frames:
     """Retransmissions whole, longer and shorter than the first time, reordering, and a ninth head in between."""
     talk = Talk()
@@ -318,7 +330,7 @@ def ragged_lines() -> Frames:
 
 
 SCENES: tuple[Scene, ...] = (
-    plain, plain_v6, methods, other_methods, splits, byte_by_byte, long_head, pipelined, bodies, repeats,
+    plain, plain_v6, methods, other_methods, line_ends, splits, byte_by_byte, long_head, pipelined, bodies, repeats,
     repeats_with_more, followed, wrap, data_on_syn, fin_with_data, unreadable, ip_options, ip6_extensions, tags,
     padding_and_lengths, broken, not_ours, large_segments, random_talk,
     ragged_lines,

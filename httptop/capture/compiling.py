@@ -1,0 +1,133 @@
+"""The compiler: BCC, asked for bytecode alone. It is imported nowhere else, but for httptop/counters/loader.py.
+
+Imported by the loader child, so the standard library of Python 3.8 and bcc must do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from httptop.capture import bytecode
+else:
+    import bytecode  # see loader.py
+
+ALWAYS = ("http_filter.c", "http_deliver.c", "process.c")
+FAST_PATH = ("taught.c", "http_fast.c")
+OWNER_EVENTS = ("tcp/tcp_rcv_space_adjust", "sock/inet_sock_set_state")
+ACCEPT_EVENTS = tuple(f"syscalls/sys_{when}_{call}" for when in ("enter", "exit") for call in ("accept", "accept4"))
+TRACEPOINT_PREFIX = "tracepoint__"  # and CATEGORY__EVENT, as BCC's TRACEPOINT_PROBE names them
+OWN_NETNS_MARK = 0x485454501D0E7151  # in process.c: the inode of our network namespace, known when it is loaded
+
+# No debug information, and LLVM's passes once: clang would run them, and then BCC does so again. A third of the work.
+LESS_WORK = ("-g0", "-Xclang", "-disable-llvm-passes")
+
+PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP = 28, 4
+NOBODY = 65534
+
+_kept: list[Any] = []  # what BCC has made closes its maps when it goes
+
+
+def parts(present: Callable[[Iterable[str]], bool], *, fast_path: bool) -> tuple[list[str], list[str]]:
+    """Names of the programs' files, and of those that this kernel lacks the events for."""
+    optional = {"flow_owner.c": OWNER_EVENTS, "accept.c": ACCEPT_EVENTS}
+    missing = [name for name, events in optional.items() if not present(events)]
+    return [*ALWAYS, *(FAST_PATH if fast_path else ()), *(name for name in optional if name not in missing)], missing
+
+
+def source(directory: str, parts: Iterable[str]) -> str:
+    """The programs as one text, so that they share their maps."""
+    texts = []
+    for name in parts:
+        with open(os.path.join(directory, name), encoding="utf-8") as file:
+            texts.append(f'#line 1 "{name}"\n{file.read()}')
+    return "".join(texts)
+
+
+def flags(config: dict[str, Any]) -> list[str]:
+    """Settings are constants of the programs."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    constants = {
+        "CPUS": os.sysconf("SC_NPROCESSORS_CONF"),
+        "PAGE_SIZE": page,
+        "RING_PAGES": config["ring_bytes"] // page,
+        "FLOWS_MAX": config["flows"],
+        "OWNERS_MAX": config["owners"],
+        "OWN_NETNS_MARK": OWN_NETNS_MARK,
+        **config["constants"],
+        "PORT_WANTED(p)": "||".join(f"(p)=={port}" for port in config["ports"]) or "1",
+    }
+    defined = [f"-D{name}=({value})" for name, value in constants.items()]
+    return ["-I" + config["bpf"], "-Werror=implicit-function-declaration", *LESS_WORK, *defined]
+
+
+@contextlib.contextmanager
+def not_as_root() -> Iterator[None]:
+    """Keep the capabilities, but look like somebody else.
+
+    For root, BCC puts all of /proc/kallsyms into a table only to learn whether this kernel has bpf_probe_read_kernel():
+    a quarter of the work. It does not ask for our programs' sake, which call that by a name of their own.
+    """
+    keeps_capabilities = not ctypes.CDLL(None).prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
+    if keeps_capabilities:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if keeps_capabilities:
+            os.seteuid(0)
+
+
+def compiled(directory: str, names: Iterable[str], options: list[str]) -> tuple[
+        bytecode.Image, dict[str, int], list[Any]]:
+    """What BCC makes of these parts; the fds of the maps, which it creates while it compiles; and which BCC it is."""
+    os.environ["BCC_KERNEL_SOURCE"] = directory  # headers of our own: none need be installed
+    import site  # noqa: PLC0415 - the loader does without (-S) when all is compiled already
+
+    site.main()
+    from bcc import BPF  # noqa: PLC0415 - slow
+
+    class Module(BPF):  # type: ignore[misc] # bcc has no types
+        def _trace_autoload(self) -> None:
+            """BCC would load and attach the tracepoints."""
+
+    with not_as_root():
+        made = Module(text=source(directory, names), cflags=options)
+    _kept.append(made)
+    return (*image_of(made), identity(str(sys.modules["bcc"].__file__)))
+
+
+def image_of(made: Any) -> tuple[bytecode.Image, dict[str, int]]:  # noqa: ANN401 - bcc has no types
+    """All that a BCC module holds; {name: fd} of its maps."""
+    from bcc import lib  # noqa: PLC0415
+
+    module = ctypes.c_void_p(made.module)
+    lib.bpf_table_name.restype = ctypes.c_char_p
+    maps, fds = [], {}
+    for number in range(lib.bpf_num_tables(module)):
+        at = ctypes.c_size_t(number)
+        name = lib.bpf_table_name(module, at).decode()
+        sizes = (lib.bpf_table_key_size_id(module, at), lib.bpf_table_leaf_size_id(module, at))
+        maps.append(bytecode.Map(name, lib.bpf_table_type_id(module, number), *sizes,
+                                 lib.bpf_table_max_entries_id(module, number),
+                                 lib.bpf_table_flags_id(module, number)))
+        fds[name] = lib.bpf_table_fd_id(module, at)
+    names = {fd: name for name, fd in fds.items()}
+    functions = [lib.bpf_function_name(module, number).decode() for number in range(lib.bpf_num_functions(module))]
+    programs = [bytecode.program(name, bytecode.TRACEPOINT if name.startswith(TRACEPOINT_PREFIX)
+                                 else bytecode.SOCKET_FILTER, made.dump_func(name.encode()), names)
+                for name in functions]
+    return bytecode.Image(maps, programs), fds
+
+
+def identity(path: str) -> list[Any]:
+    """Tells one BCC from another, at little cost; empty when there is none any more."""
+    with contextlib.suppress(OSError):
+        status = os.stat(path)
+        return [path, status.st_mtime_ns, status.st_size]
+    return []

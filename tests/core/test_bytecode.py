@@ -1,0 +1,52 @@
+"""Compiled programs as data: what depends on this run is taken out, and put in again."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+
+from httptop.capture import bytecode
+
+MARK = 0x1122334455667788
+WIDE = 0x18  # a load of 64 bits, in the room of two instructions
+
+
+def wide(source: int, constant: int) -> bytes:
+    return struct.pack("=BBhi", WIDE, 1 | source << 4, 0, constant & 0x7FFFFFFF) + struct.pack(
+        "=BBhi", 0, 0, 0, constant >> 32)
+
+
+EXIT = struct.pack("=BBhi", 0x95, 0, 0, 0)
+
+
+def test_maps_are_known_by_name() -> None:
+    """The fd of a map, which is another one each time, is replaced by its name; constants stay."""
+    code = wide(0, 7) + wide(1, 7) + wide(1, 9) + EXIT
+    program = bytecode.program("f", bytecode.SOCKET_FILTER, code, {7: "seven", 9: "nine"})
+    assert program.maps == [(2, "seven"), (4, "nine")]
+    assert program.code == wide(0, 7) + wide(1, 0) + wide(1, 0) + EXIT
+
+
+def test_what_is_no_map_is_refused() -> None:
+    """A reference that means nothing in another run (here to a map's value) must not be stored."""
+    with pytest.raises(ValueError, match="f: instruction 0"):
+        bytecode.program("f", bytecode.SOCKET_FILTER, wide(2, 7) + EXIT, {7: "seven"})
+
+
+def test_an_image_survives_json() -> None:
+    """An image is the same after it was written and read."""
+    image = bytecode.Image(
+        [bytecode.Map("seven", 2, 4, 8, 1, 1024)],
+        [bytecode.program("f", bytecode.TRACEPOINT, wide(1, 7) + EXIT, {7: "seven"})])
+    assert bytecode.Image.from_json(json.loads(json.dumps(image.as_json()))) == image
+
+
+def test_settings_are_put_in_their_places() -> None:
+    """A mark becomes the value of this run where it is loaded, and only there."""
+    code = bytearray(wide(0, MARK) + wide(0, MARK + 1) + wide(0, MARK))
+    bytecode.put_setting(code, MARK, 0xF0000098)
+    low, high = 0xF0000098, 0
+    expected = struct.pack("=BBhIBBhI", WIDE, 1, 0, low, 0, 0, 0, high)
+    assert bytes(code) == expected + wide(0, MARK + 1) + expected
