@@ -43,6 +43,7 @@ class Choices(Canvas):
         super().__init__(look, id="choices")
         self._all = choices
         self.shown = list(choices)
+        self._typed = ""
         self._index = 0
 
     @property
@@ -52,6 +53,9 @@ class Choices(Canvas):
 
     def narrow(self, typed: str) -> None:
         """Show only what fits what was typed."""
+        if typed == self._typed:
+            return
+        self._typed = typed
         self.shown = [choice for choice in self._all if choice.fits(typed)]
         self._index = 0
         self.redraw()
@@ -88,7 +92,9 @@ class Pick(ModalScreen[Term | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
             yield Text(self._look, [((self._question, "title"),), ()])
-            yield Input(placeholder="type to narrow, or a value; Enter takes it, Esc leaves")
+            line = Input(placeholder="type to narrow, or a value; Enter takes it, Esc leaves")
+            line.cursor_blink = False
+            yield line
             yield Choices(self._look, self._choices)
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -96,7 +102,9 @@ class Pick(ModalScreen[Term | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """What is marked; what was typed when nothing fits it."""
-        marked, typed = self.query_one(Choices).marked, event.value.strip()
+        typed = event.value.strip()
+        self.query_one(Choices).narrow(typed)  # Enter may overtake the letters before it
+        marked = self.query_one(Choices).marked
         if marked is not None:
             self.dismiss(marked.term)
         elif typed:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
+from textual.command import CommandList
 
 from httptop.filters import parse
 from httptop.snapshot import Snapshot
@@ -22,6 +22,7 @@ from httptop.tui.panes import InFlight, Processes, Urls
 from httptop.tui.pick import Pick
 from httptop.tui.take_away import curl
 from tests.tui import snapshots
+from tests.tui.player import Player
 from tests.tui.shoot import Recorded
 
 SIZE = (120, 40)
@@ -34,13 +35,13 @@ def text(app: HttptopApp) -> str:
 
 @asynccontextmanager
 async def running(snapshot: Snapshot | None = None, size: tuple[int, int] = SIZE,
-                  keep: str = "") -> AsyncIterator[tuple[HttptopApp, Pilot[None]]]:
+                  keep: str = "") -> AsyncIterator[tuple[HttptopApp, Player]]:
     app = HttptopApp(Recorded(()), initial_filter=parse(keep))
     async with app.run_test(size=size) as pilot:
-        if snapshot is not None:
-            app.publish(snapshot)
-        await pilot.pause()
-        yield app, pilot
+        player = Player(pilot)
+        await player.publish(*[snapshot] if snapshot is not None else [])
+        await player.pause()
+        yield app, player
 
 
 def order(app: HttptopApp) -> list[str]:
@@ -54,7 +55,7 @@ async def test_quit(key: str) -> None:
     worker = Recorded([snapshots.calm()])
     app = HttptopApp(worker)
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.press(key)
+        await Player(pilot).press(key)
     assert app.return_code == 0
     assert worker.stopped
 
@@ -65,7 +66,6 @@ async def test_pid_is_picked_from_the_list() -> None:
         await pilot.press("p")
         assert isinstance(app.screen, Pick)
         await pilot.press(*"java", "enter")
-        await pilot.pause()
         assert order(app) == ["/oauth2/token"]
         assert " pid:2790 " in text(app)
         assert {row.process.pid for row in app.view.processes} == {2790}
@@ -75,7 +75,6 @@ async def test_pid_is_typed() -> None:
     """`p` takes a pid that is not in the list yet."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("p", *"99999", "enter")
-        await pilot.pause()
         assert app.view.keep == parse("pid:99999")
         assert "none of 20 URLs passes the filter" in text(app)
 
@@ -84,7 +83,6 @@ async def test_method_is_picked() -> None:
     """`m` filters by method."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("m", *"DEL", "enter")
-        await pilot.pause()
         assert order(app) == ["/v1/cart/items"]
 
 
@@ -92,12 +90,10 @@ async def test_escape_takes_the_last_condition_away() -> None:
     """Filters combine; Esc removes them from the last to the first, and then does nothing."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("m", *"GET", "enter", "p", *"2311", "enter")
-        await pilot.pause()
         assert app.view.keep == parse("method:GET pid:2311")
         await pilot.press("escape")
         assert app.view.keep == parse("method:GET")
         await pilot.press("escape", "escape")
-        await pilot.pause()
         assert not app.view.keep.active
         assert len(order(app)) == 20
 
@@ -106,16 +102,12 @@ async def test_filter_while_typing() -> None:
     """`/` filters with each letter; what is half written changes nothing; Enter keeps it, Esc does not."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("slash", *"cart")
-        await pilot.pause()
         assert set(order(app)) == {"/v1/cart/items", "/v1/cart/items/quantity"}
         await pilot.press("space", *"status:")
-        await pilot.pause()
         assert len(order(app)) == 4
         await pilot.press("escape")
-        await pilot.pause()
         assert len(order(app)) == 20
         await pilot.press("slash", *"status:5xx", "enter")
-        await pilot.pause()
         assert app.view.keep == parse("status:5xx")
         assert isinstance(app.screen.focused, Urls)
 
@@ -124,7 +116,6 @@ async def test_wrong_filter_is_explained() -> None:
     """A condition that makes no sense is not taken, and the screen says why."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("slash", *"status:9", "enter")
-        await pilot.pause()
         assert "that is no status" in text(app)
         assert app.screen.has_class("-asking")
 
@@ -135,12 +126,10 @@ async def test_pause_holds_the_screen_while_counting_goes_on() -> None:
     after = dataclasses.replace(snapshots.later(before, seconds=75.0), requests_per_s=4321.0)
     async with running(before) as (app, pilot):
         await pilot.press("space")
-        app.publish(after)
-        await pilot.pause()
+        await pilot.publish(after)
         assert "paused, 1m15s old" in text(app)
         assert "4.3k req/s" not in text(app)
         await pilot.press("space")
-        await pilot.pause()
         assert "4.3k req/s" in text(app)
         assert "paused" not in text(app)
 
@@ -149,7 +138,6 @@ async def test_filter_works_while_paused() -> None:
     """What is frozen can still be filtered."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("space", "m", *"DEL", "enter")
-        await pilot.pause()
         assert order(app) == ["/v1/cart/items"]
 
 
@@ -157,7 +145,6 @@ async def test_help_names_every_key() -> None:
     """`?` shows what each binding says of itself; Esc closes it."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("question_mark")
-        await pilot.pause()
         assert isinstance(app.screen, Help)
         shown = text(app)
         for keys, description in explained(Main.BINDINGS):
@@ -189,10 +176,8 @@ async def test_click_on_a_title_sorts(key: str) -> None:
         x = next(x for x in range(120) if urls._column_at(x) == key)
         urls.sort.key = ""
         await pilot.click(Urls, offset=(x, 1))
-        await pilot.pause()
         assert (urls.sort.key, urls.sort.reverse) == (key, False)
         await pilot.click(Urls, offset=(x, 1))
-        await pilot.pause()
         assert (urls.sort.key, urls.sort.reverse) == (key, True)
 
 
@@ -224,8 +209,7 @@ async def test_cursor_stays_on_its_row() -> None:
         assert urls.selected is not None
         assert urls.key(urls.selected) == urls.key(marked)
         await pilot.press("home")
-        app.publish(snapshot)
-        await pilot.pause()
+        await pilot.publish(snapshot)
         assert urls._index == 0
 
 
@@ -248,7 +232,6 @@ async def test_digits_bring_a_pane_up(key: str, kind: type[Canvas], size: tuple[
     """A digit moves to its pane, which gets the screen where there is no room beside the others."""
     async with running(snapshots.calm(), size) as (app, pilot):
         await pilot.press(key)
-        await pilot.pause()
         pane = app.screen.query_one(kind)
         assert pane.has_focus
         assert pane.size.height >= 5
@@ -259,11 +242,9 @@ async def test_maximise_and_back() -> None:
     async with running(snapshots.calm()) as (app, pilot):
         for back in ("plus", "escape"):
             await pilot.press("2", "plus")
-            await pilot.pause()
             assert app.screen.query_one(Processes).size.height == 40 - 4 - 1
             assert not app.screen.query_one(Urls).display
             await pilot.press(back)
-            await pilot.pause()
             assert app.screen.query_one(Urls).display
 
 
@@ -295,9 +276,8 @@ async def test_palette_knows_every_action() -> None:
         assert {binding.tooltip or binding.description for binding in Main.BINDINGS} - names == {"search all commands"}
         await pilot.press("ctrl+p", *"counting goes")
         await app.workers.wait_for_complete()
-        await pilot.pause(0.5)
+        await pilot.until(lambda: app.screen.query_one(CommandList).option_count == 1)
         await pilot.press("enter", "enter")
-        await pilot.pause()
         assert app.view.paused
 
 
@@ -306,7 +286,6 @@ async def test_keys_line_can_be_clicked() -> None:
     async with running(snapshots.calm()) as (app, pilot):
         line = text(app).splitlines()[-1]
         await pilot.click("#keys", offset=(line.index("pause"), 0))
-        await pilot.pause()
         assert app.view.paused
 
 
@@ -328,13 +307,10 @@ async def test_reset_asks_first() -> None:
     after = snapshots.later(before, growth=1.1)
     async with running(before) as (app, pilot):
         await pilot.press("R", "n")
-        await pilot.pause()
         assert app.view.snapshot == before
         await pilot.press("R", "y")
-        await pilot.pause()
         assert app.view.snapshot.totals.requests == 0
-        app.publish(after)
-        await pilot.pause()
+        await pilot.publish(after)
         assert app.view.total.requests == after.totals.requests - before.totals.requests
         assert app.view.snapshot.totals.requests == app.view.total.requests
         assert "00:00:01" in text(app)
@@ -345,11 +321,9 @@ async def test_paths_can_be_grouped() -> None:
     async with running(snapshots.many(200)) as (app, pilot):
         requests = app.view.total.requests
         await pilot.press("g")
-        await pilot.pause()
         assert set(order(app)) == {"/item/:id/view"}
         assert app.view.total.requests == requests
         await pilot.press("g")
-        await pilot.pause()
         assert len(order(app)) == 200
 
 
@@ -361,7 +335,6 @@ async def test_queries_can_be_hidden() -> None:
     async with running(snapshot) as (app, pilot):
         assert "secret" in text(app)
         await pilot.press("k")
-        await pilot.pause()
         assert "secret" not in text(app)
         assert len(order(app)) == 20
 
@@ -371,7 +344,6 @@ async def test_export_never_overwrites(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     async with running(snapshots.calm(), keep="method:DELETE") as (_, pilot):
         await pilot.press("e", "e")
-        await pilot.pause()
     files = sorted(tmp_path.iterdir())  # noqa: ASYNC240 (the app has ended)
     assert [file.name for file in files] == ["httptop-20250615T151924Z-2.json", "httptop-20250615T151924Z.json"]
     for file in files:
@@ -387,7 +359,6 @@ async def test_export_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     gone.rmdir()
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("e")
-        await pilot.pause()
         assert [note.title for note in app._notifications] == ["not saved"]
 
 
@@ -417,16 +388,12 @@ async def test_delay() -> None:
     first = snapshots.calm()
     async with running(first) as (app, pilot):
         await pilot.press("d")
-        await pilot.pause()
         assert "every 2s" in text(app)
         second, third = snapshots.later(first, 1.0), snapshots.later(first, 2.0)
-        app.publish(second)
-        await pilot.pause()
+        await pilot.publish(second)
         assert app.view.snapshot is first
         assert app.view.latest is second
-        app.publish(third)
-        await pilot.pause()
+        await pilot.publish(third)
         assert app.view.snapshot is third
         await pilot.press("d", "d", "d")
-        await pilot.pause()
         assert "every" not in text(app).splitlines()[0]

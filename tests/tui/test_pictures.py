@@ -14,6 +14,7 @@ from httptop.errors import HttptopError, MissingFeatureError
 from httptop.snapshot import Snapshot
 from httptop.tui.app import HttptopApp
 from tests.tui import snapshots
+from tests.tui.player import Player
 from tests.tui.shoot import SIZES, Recorded
 
 Compare = Callable[..., bool]
@@ -29,11 +30,10 @@ def pictured(compare: Compare, items: list[Snapshot | HttptopError], size: tuple
     """Whether the screen after these Snapshots and keys looks as recorded."""
 
     async def play(pilot: Pilot[None]) -> None:
-        for item in items:
-            pilot.app.publish(item)
-            await pilot.pause()
-        await pilot.press(*keys)
-        await pilot.pause()
+        player = Player(pilot)
+        await player.publish(*items)
+        await player.press(*keys)
+        await player.pause()
 
     return compare(HttptopApp(Recorded(())), terminal_size=size, run_before=play)
 

@@ -19,6 +19,7 @@ from httptop.tui.losses import SKIPS as EXPLAINED
 from httptop.tui.main import Main
 from httptop.tui.panes import Processes, Urls
 from tests.tui import snapshots
+from tests.tui.player import Player
 from tests.tui.shoot import SIZES, Recorded
 from tests.tui.test_keys import order, running, text
 
@@ -50,7 +51,7 @@ async def test_paints_before_the_worker_starts() -> None:
 
     app = HttptopApp(Watching(()))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await Player(pilot).until(lambda: seen)
     assert "attaching" in seen[0]
     assert "loading the BPF programs" in seen[0]
 
@@ -60,7 +61,8 @@ async def test_quit_while_attaching_waits_for_nobody() -> None:
     worker = Never()
     app = HttptopApp(worker)
     async with app.run_test(size=(80, 24)) as pilot:
-        await asyncio.wait_for(pilot.press("q"), 1)
+        await Player(pilot).press("q")
+        await asyncio.to_thread(worker.stopped.wait, 5)
     assert worker.stopped.is_set()
     assert not worker.released.is_set()
     worker.released.set()
@@ -71,8 +73,7 @@ async def test_failure_is_a_readable_screen(key: str) -> None:
     """An error says what and what to do; any key leaves with its exit code; the error can be told again."""
     error = MissingFeatureError("this kernel has no ring buffer", "boot a kernel from 5.8 on")
     async with running() as (app, pilot):
-        app.publish(error)
-        await pilot.pause()
+        await pilot.publish(error)
         assert error.what in text(app)
         assert error.do in text(app)
         await pilot.press(key)
@@ -83,9 +84,8 @@ async def test_failure_is_a_readable_screen(key: str) -> None:
 async def test_failure_is_not_overtaken() -> None:
     """Neither a Snapshot after it nor one before it, not yet shown, hides an error."""
     async with running() as (app, pilot):
-        app.publish(snapshots.calm())
-        app.publish(HttptopError("the interface is gone", "look at ip link"))
-        app.publish(snapshots.calm())
+        for item in (snapshots.calm(), HttptopError("the interface is gone", "look at ip link"), snapshots.calm()):
+            app.publish(item)
         await pilot.pause()
         assert "the interface is gone" in text(app)
 
@@ -119,7 +119,7 @@ async def test_bug_is_one_line_and_exit_code_1(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ZeroDivisionError):  # noqa: PT012 (it comes out at the end)
         async with app.run_test(size=(80, 24)) as pilot:
             app.call_later(lambda: 1 / 0)
-            await pilot.pause()
+            await Player(pilot).pause()
     assert app.return_code == 1
     assert app.failure is not None
     assert "ZeroDivisionError" in app.failure.what
@@ -165,7 +165,6 @@ async def test_losses_pane_tells_cause_rate_and_remedy() -> None:
     async with running(before) as (app, pilot):
         app.publish(after)
         await pilot.press("4", "plus")
-        await pilot.pause()
         shown = text(app)
         for words in ("ring request", "50/s now", "ring response  not now", "narrow it with --port", "318 TLS flows"):
             assert words in shown
@@ -208,7 +207,6 @@ async def test_resize() -> None:
     async with running(snapshots.calm()) as (app, pilot):
         for size in ((200, 60), (30, 6), (80, 24), (120, 40)):
             await pilot.resize_terminal(*size)
-            await pilot.pause()
             assert len(text(app).splitlines()) == size[1]
         assert "/v1/products" in text(app)
 
@@ -238,9 +236,8 @@ async def test_ascii_and_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     app = HttptopApp(Recorded(()), ascii_only=True, color=False)
     async with app.run_test(size=(120, 40)) as pilot:
-        app.publish(snapshots.hostile())
-        await pilot.press("down")
-        await pilot.pause()
+        await Player(pilot).publish(snapshots.hostile())
+        await Player(pilot).press("down")
         assert text(app).replace("\n", "").isascii()
         for strip in app.screen._compositor.render_strips():
             for segment in strip:
@@ -256,7 +253,6 @@ async def test_eight_colours(monkeypatch: pytest.MonkeyPatch, term: str) -> None
     monkeypatch.delenv("COLORTERM")
     async with running(snapshots.error_burst()) as (app, pilot):
         await pilot.press("down")
-        await pilot.pause()
         for strip in app.screen._compositor.render_strips():
             for _, style, _ in strip:
                 for color in (style.color, style.bgcolor) if style else ():
@@ -289,8 +285,7 @@ async def test_only_changed_lines_are_drawn_again() -> None:
         refresh = urls.refresh
         urls.refresh = lambda *regions, **options: (drawn.extend(region.y for region in regions), refresh(
             *regions, **options))[1]
-        app.publish(snapshot)
-        await pilot.pause()
+        await pilot.publish(snapshot)
         assert drawn == []
         app.publish(dataclasses.replace(snapshot, cells=tuple(
             dataclasses.replace(cell, requests=cell.requests + 1000) if cell.path == "/v1/search" else cell
@@ -327,15 +322,12 @@ async def test_details(keys: tuple[str, ...], words: tuple[str, ...]) -> None:
     """Enter tells all about the row, goes on counting, and Esc returns."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press(*keys)
-        await pilot.pause()
         shown = text(app)
         for word in words:
             assert word in shown, word
-        app.publish(snapshots.later(snapshots.calm(), growth=2.0))
-        await pilot.pause()
+        await pilot.publish(snapshots.later(snapshots.calm(), growth=2.0))
         assert text(app) != shown
         await pilot.press("escape")
-        await pilot.pause()
         assert isinstance(app.screen, Main)
 
 
@@ -345,11 +337,9 @@ async def test_details_of_anything(state: str) -> None:
     async with running(getattr(snapshots, state)(), (80, 24)) as (app, pilot):
         for pane in "123":
             await pilot.press(pane, "end", "enter")
-            await pilot.pause()
             for line in text(app).splitlines():
                 assert cell_len(line) == 80, line
             await pilot.press("pagedown", "escape")
-            await pilot.pause()
 
 
 def test_snapshots_agree_with_themselves() -> None:
