@@ -20,10 +20,11 @@ MakeEngine = Callable[[Source], Engine]
 Publish = Callable[["Snapshot | HttptopError"], None]
 
 
-def stream(source: Source, make_engine: MakeEngine, delay_s: float, stop: threading.Event,
+def stream(source: Source, make_engine: MakeEngine, delay_s: Callable[[], float], stop: threading.Event,
            early_s: Sequence[float] = ()) -> Generator[Snapshot, None, None]:
     """Open `source` and yield a Snapshot every `delay_s`, and a last one at the end of a file or when it fails.
 
+    `delay_s` is asked again and again: it may change.
     `early_s`: seconds after the opening when one is wanted besides.
 
     Raises HttptopError if it cannot be opened, or, after the last Snapshot, what ended it.
@@ -32,9 +33,10 @@ def stream(source: Source, make_engine: MakeEngine, delay_s: float, stop: thread
         source.open()
         engine = make_engine(source)
         opened_s = time.monotonic()
-        early = [opened_s + early for early in early_s if early < delay_s]
-        due_s = opened_s + delay_s
+        early = [opened_s + early for early in early_s if early < delay_s()]
+        before_s = opened_s
         while not stop.is_set():
+            due_s = before_s + delay_s()
             try:
                 batch = source.read(max(min(READ_S, min([*early, due_s]) - time.monotonic()), 0.0))
             except HttptopError:
@@ -49,7 +51,7 @@ def stream(source: Source, make_engine: MakeEngine, delay_s: float, stop: thread
                 continue
             early = [at for at in early if at > now_s]
             if now_s >= due_s:
-                due_s = max(due_s + delay_s, now_s)
+                before_s = max(due_s, now_s - delay_s())
             yield engine.snapshot(batch.now_ns, source.cost())
     finally:
         source.close()
@@ -125,10 +127,14 @@ class Worker:
 
     def _run(self, publish: Publish) -> None:
         try:
-            for snapshot in stream(self._source, self._make_engine, self._delay_s, self._stop, EARLY_S):
+            for snapshot in stream(self._source, self._make_engine, lambda: self._delay_s, self._stop, EARLY_S):
                 publish(snapshot)
         except HttptopError as error:
             publish(error)
+
+    def set_delay(self, delay_s: float) -> None:
+        """Publish every `delay_s` from now on; heard within READ_S."""
+        self._delay_s = delay_s
 
     def stop(self) -> None:
         """End, and wait until it has let go of the kernel."""

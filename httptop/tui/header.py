@@ -52,7 +52,7 @@ def _identity(view: View, snapshot: Snapshot, glyphs: Glyphs) -> Line:
     if view.paused:
         state = (f" {glyphs.pause} paused, {render.age(view.behind_s)} old ", "paused")
     return ((" httptop ", "strong"), (f" {where} ", "accent"), (" ", "text"), state,
-            ("  " + render.uptime(snapshot.seconds) + (f" every {view.every_s:g}s" if view.every_s else ""), "dim"))
+            (f"  {render.uptime(snapshot.seconds)}{f' every {view.delay_s:g}s' if view.delay_s != 1 else ''}", "dim"))
 
 
 def _rate(view: View, snapshot: Snapshot, room: int, glyphs: Glyphs) -> Line:

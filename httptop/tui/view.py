@@ -12,8 +12,6 @@ from httptop.snapshot import Exchange, InFlightRow, ProcessRow, Snapshot
 from httptop.tui.columns import Column
 from httptop.tui.trends import Trends
 
-SLACK_S = 0.05  # Snapshots do not come to the millisecond
-
 AnyGroup = TypeVar("AnyGroup")
 
 
@@ -24,7 +22,7 @@ class View:
         self.keep = keep
         self.latest: Snapshot | None = None
         self.snapshot: Snapshot | None = None  # the one on the screen, as it is to be seen
-        self.every_s = 0.0  # no oftener is the screen to change
+        self.delay_s = 1.0  # between refreshes
         self.group_paths = self.hide_query = False
         self._shown: Snapshot | None = None  # the one on the screen, as it came
         self._reset: Snapshot | None = None  # what is not to be counted any more
@@ -44,8 +42,7 @@ class View:
         if self.latest is not None:
             self.loss_rates = _loss_rates(self.latest, snapshot)
         self.latest = snapshot
-        early = self._shown is not None and snapshot.end_ns - self._shown.end_ns < (self.every_s - SLACK_S) * 1e9
-        if not self.paused and not early:
+        if not self.paused:
             self._show(snapshot)
 
     def _show(self, snapshot: Snapshot) -> None:

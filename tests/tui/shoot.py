@@ -34,10 +34,14 @@ class Recorded:
     def __init__(self, items: Sequence[Publication]) -> None:
         self._items = items
         self.stopped = False
+        self.delay_s = 1.0
 
     def start(self, publish: Callable[[Publication], None]) -> None:
         for item in self._items:
             publish(item)
+
+    def set_delay(self, delay_s: float) -> None:
+        self.delay_s = delay_s
 
     def stop(self) -> None:
         self.stopped = True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,15 +14,17 @@ import pytest
 from textual.command import CommandList
 
 from httptop.filters import parse
+from httptop.rollup import UrlGroup
+from httptop.settings import Settings
 from httptop.snapshot import Snapshot
 from httptop.tui.app import HttptopApp
 from httptop.tui.canvas import Canvas
 from httptop.tui.dialogs import Help
 from httptop.tui.keys import explained
 from httptop.tui.main import Main
-from httptop.tui.panes import InFlight, Processes, Urls
+from httptop.tui.panes import InFlight, Pane, Processes, Urls
 from httptop.tui.pick import Pick
-from httptop.tui.take_away import curl
+from httptop.tui.take_away import csv_text, curl
 from tests.tui import snapshots
 from tests.tui.player import Player
 from tests.tui.shoot import Recorded
@@ -187,7 +191,7 @@ async def test_click_on_a_title_sorts(key: str) -> None:
 ])
 async def test_first_sort(key: str, urls: str, processes: str) -> None:
     """The order asked for on the command line holds in the panes that have such a column."""
-    app = HttptopApp(Recorded(()), sort=key)
+    app = HttptopApp(Recorded(()), settings=Settings(sort=key))
     async with app.run_test(size=SIZE):
         assert (app.screen.query_one(Urls).sort.key, app.screen.query_one(Processes).sort.key) == (urls, processes)
 
@@ -240,8 +244,9 @@ async def test_digits_bring_a_pane_up(key: str, kind: type[Canvas], size: tuple[
 async def test_maximise_and_back() -> None:
     """`+` gives the pane the screen; `+` or Esc gives it back."""
     async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("2")
         for back in ("plus", "escape"):
-            await pilot.press("2", "plus")
+            await pilot.press("plus")
             assert app.screen.query_one(Processes).size.height == 40 - 4 - 1
             assert not app.screen.query_one(Urls).display
             await pilot.press(back)
@@ -339,15 +344,48 @@ async def test_queries_can_be_hidden() -> None:
         assert len(order(app)) == 20
 
 
-async def test_export_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`e` saves what passes the filter as JSON under a new name each time."""
+@pytest.mark.parametrize(("key", "kind"), [("j", "json"), ("c", "csv")])
+async def test_export_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, kind: str) -> None:
+    """`e` saves what passes the filter as JSON or CSV under a new name each time."""
     monkeypatch.chdir(tmp_path)
     async with running(snapshots.calm(), keep="method:DELETE") as (_, pilot):
-        await pilot.press("e", "e")
+        await pilot.press("e", key, "e", key)
     files = sorted(tmp_path.iterdir())  # noqa: ASYNC240 (the app has ended)
-    assert [file.name for file in files] == ["httptop-20250615T151924Z-2.json", "httptop-20250615T151924Z.json"]
+    assert [file.name for file in files] == [f"httptop-20250615T151924Z-2.{kind}", f"httptop-20250615T151924Z.{kind}"]
     for file in files:
-        assert [row["path"] for row in json.loads(file.read_text())["urls"]] == ["/v1/cart/items"]
+        text = file.read_text()
+        rows = json.loads(text)["urls"] if kind == "json" else list(csv.DictReader(io.StringIO(text)))
+        assert [(row["path"], int(row["requests"])) for row in rows] == [("/v1/cart/items", 2043)]
+
+
+async def test_export_can_be_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Esc saves nothing."""
+    monkeypatch.chdir(tmp_path)
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("e", "escape")
+        assert isinstance(app.screen, Main)
+    assert not list(tmp_path.iterdir())  # noqa: ASYNC240 (the app has ended)
+
+
+@pytest.mark.parametrize(("pane", "column", "value"), [
+    ("1", "path", "/v1/products"), ("2", "comm", "gunicorn"), ("3", "path", "/export/full/2025/catalogue.xml"),
+    ("5", "server", "10.0.0.5:8080"),
+])
+async def test_csv_is_of_the_pane(pane: str, column: str, value: str) -> None:
+    """CSV has the rows of the pane that one is in, in their order."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press(*pane if pane != "1" else ())
+        rows = list(csv.DictReader(io.StringIO(csv_text(app.screen._pane().rows_shown(), app.view.snapshot))))
+        assert rows[0][column] == value
+        assert len(rows) == len(app.screen._pane().rows_shown())
+
+
+def test_csv_is_harmless() -> None:
+    """What the network sent begins no formula and moves no cursor."""
+    group = UrlGroup("GET", "=cmd|' /C calc'!A0", "/\x1b[2J")
+    text = csv_text([group], Snapshot())
+    assert "'=cmd" in text
+    assert r"/\x1b[2J" in text
 
 
 async def test_export_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,7 +396,7 @@ async def test_export_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "cwd", lambda: gone)
     gone.rmdir()
     async with running(snapshots.calm()) as (app, pilot):
-        await pilot.press("e")
+        await pilot.press("e", "j")
         assert [note.title for note in app._notifications] == ["not saved"]
 
 
@@ -383,17 +421,74 @@ def test_curl_cannot_be_broken_out_of(method: str, host: str, path: str, command
     assert command.isprintable()
 
 
-async def test_delay() -> None:
-    """`d` refreshes less often, round the delays and back; counting goes on."""
-    first = snapshots.calm()
-    async with running(first) as (app, pilot):
-        await pilot.press("d")
-        assert "every 2s" in text(app)
-        second, third = snapshots.later(first, 1.0), snapshots.later(first, 2.0)
-        await pilot.publish(second)
-        assert app.view.snapshot is first
-        assert app.view.latest is second
-        await pilot.publish(third)
-        assert app.view.snapshot is third
-        await pilot.press("d", "d", "d")
-        assert "every" not in text(app).splitlines()[0]
+@pytest.mark.parametrize(("keys", "delay_s", "shown"), [
+    ((*"0.2", "enter"), 0.2, "every 0.2s"), (("down", "enter"), 0.25, "every 0.25s"),
+    ((*"3", "enter"), 3.0, "every 3s"),
+    (("escape",), 1.0, ""), ((*"0.001", "enter", "escape"), 1.0, ""), ((*"1", "enter"), 1.0, ""),
+])
+async def test_delay(keys: tuple[str, ...], delay_s: float, shown: str) -> None:
+    """`d` takes faster and slower refreshes, from the list or typed; the header says so."""
+    worker = Recorded([snapshots.calm()])
+    app = HttptopApp(worker)
+    async with app.run_test(size=SIZE) as pilot:
+        await Player(pilot).press("d", *keys)
+        assert worker.delay_s == delay_s
+        assert isinstance(app.screen, Main)
+        assert shown in text(app).splitlines()[0]
+        assert bool(shown) == ("every" in text(app).splitlines()[0])
+
+
+@pytest.mark.parametrize("digit", ["1", "2", "3", "4"])
+async def test_digit_again_gives_the_screen(digit: str) -> None:
+    """The digit of the pane that one is in gives it the screen, and back."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press(*["2"] if digit == "1" else [], digit, digit)
+        assert app.screen.focused.size.height == 40 - 4 - 1
+        await pilot.press(digit)
+        assert app.screen.focused.size.height < 40 - 4 - 1
+
+
+async def run_with(settings: Settings, *keys: str, size: tuple[int, int] = SIZE) -> HttptopApp:
+    app = HttptopApp(Recorded(()), settings=settings)
+    async with app.run_test(size=size) as pilot:
+        await Player(pilot).publish(snapshots.calm())
+        await Player(pilot).press(*keys)
+        app.seen = text(app)  # type: ignore[attr-defined]
+        app.shown = {pane.id: pane.region.height > 1 for pane in app.screen.query(".pane")}  # type: ignore[attr-defined]
+        app.columns = {pane.id: pane.shown_columns() for pane in app.screen.query(".pane").results(Pane)}  # type: ignore[attr-defined]
+    return app
+
+
+async def test_columns_are_settled() -> None:
+    """The columns of config.toml are those of the pane, in its order; "methods" is one to each method."""
+    settings = Settings(columns=(("urls", ("p95", "url", "5xx")), ("processes", ("comm", "methods"))))
+    app = await run_with(settings, size=(200, 60))
+    assert app.columns["urls"] == ["p95", "url", "5xx"]
+    assert app.columns["processes"][:3] == ["comm", "method:GET", "method:POST"]
+    assert "status" in app.columns["log"]
+
+
+async def test_settled_columns_go_from_the_end_when_room_is_short() -> None:
+    """What was named first stays."""
+    settings = Settings(columns=(("urls", ("rate", "url", *("p50", "p95", "p99", "max", "bytes", "errors"))),))
+    app = await run_with(settings, size=(60, 24))
+    assert app.columns["urls"] == ["rate", "url", "p50", "p95", "p99"][:len(app.columns["urls"])]
+    assert len(app.columns["urls"]) >= 3
+
+
+async def test_panes_are_settled() -> None:
+    """Only the panes of config.toml are on the screen; a digit brings up another one."""
+    app = await run_with(Settings(panes=("urls", "log")))
+    assert app.shown == {"urls": True, "processes": False, "inflight": False, "losses": False, "log": True}
+    app = await run_with(Settings(panes=("processes",)))
+    assert [name for name, shown in app.shown.items() if shown] == ["processes"]
+    app = await run_with(Settings(panes=("processes",)), "1")
+    assert [name for name, shown in app.shown.items() if shown] == ["urls"]
+
+
+@pytest.mark.parametrize(("theme", "name"), [
+    ("dark", "httptop-dark"), ("light", "httptop-light"), ("terminal", "httptop-terminal"),
+])
+async def test_theme_is_settled(theme: str, name: str) -> None:
+    """The theme of config.toml is the first one."""
+    assert (await run_with(Settings(theme=theme))).theme == name

@@ -36,6 +36,9 @@ class Never:
     def start(self, publish: Callable[[Publication], None]) -> None:
         pass
 
+    def set_delay(self, delay_s: float) -> None:
+        pass
+
     def stop(self) -> None:
         self.stopped.set()
         self.released.wait(5)
