@@ -107,6 +107,7 @@ class World:
             wanted = options.interfaces or ((DEMO_INTERFACE,) if options.demo else (interfaces.default(),))
             interfaces.require(wanted)
         source = LiveSource(wanted, options.ports, before_drop=_preload_screen, namespace=options.netns)
+        source.patient = not options.batch
         source.begin()
         return source
 
@@ -206,6 +207,7 @@ def _main(arguments: Sequence[str], world: World) -> int:
     if world.environ.get("NO_COLOR"):
         options = replace(options, color=False)
     batch = options.batch or not world.is_terminal(1) or options.file == "-"
+    options = replace(options, batch=batch)
     if options.show_config or not batch:  # what scripts read does not depend on settings
         path, text = world.settings()
         options = command_line.settled(options, settings.parse(text, path) if text is not None else settings.DEFAULTS)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 
 from httptop.capture import Source
 from httptop.engine import Engine
@@ -52,7 +53,7 @@ def stream(source: Source, make_engine: MakeEngine, delay_s: Callable[[], float]
             early = [at for at in early if at > now_s]
             if now_s >= due_s:
                 before_s = max(due_s, now_s - delay_s())
-            yield engine.snapshot(batch.now_ns, source.cost())
+            yield _snapshot(source, engine, batch.now_ns)
     finally:
         source.close()
 
@@ -107,7 +108,12 @@ def finish(source: Source, engine: Engine) -> Snapshot:
         batch = source.read(0.0)
         engine.feed(batch)
     engine.finish()
-    return engine.snapshot(batch.now_ns, source.cost())
+    return _snapshot(source, engine, batch.now_ns)
+
+
+def _snapshot(source: Source, engine: Engine, now_ns: int) -> Snapshot:
+    """With what the source knows by now: interfaces go and come."""
+    return replace(engine.snapshot(now_ns, source.cost()), source=source.info)
 
 
 class Worker:

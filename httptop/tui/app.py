@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from asyncio import get_running_loop
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -18,6 +18,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
+from httptop import render
 from httptop.errors import HttptopError
 from httptop.filters import Filter
 from httptop.render import ASCII, UNICODE
@@ -125,8 +126,20 @@ class HttptopApp(App[None]):
             self.failure = item
             self.push_screen(Failed(self.look, item))
         elif item is not None and self.failure is None:
+            gone = self.view.latest.source.gone if self.view.latest else ()
             self.view.take(item)
+            self._tell_interfaces(gone, item.source.gone)
             self._show()
+
+    def _tell_interfaces(self, before: Sequence[str], now: Sequence[str]) -> None:
+        """Of what goes and comes."""
+        for name in now:
+            if name not in before:
+                self.notify("What was counted stays. Counting goes on when it is back.", severity="warning",
+                            title=f"{render.safe(name)} is gone", timeout=NOTICE_S, markup=False)
+        for name in before:
+            if name not in now:
+                self.notify("Counting goes on.", title=f"{render.safe(name)} is back", timeout=NOTICE_S, markup=False)
 
     def _show(self) -> None:
         for screen in self.screen_stack:

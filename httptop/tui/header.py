@@ -49,6 +49,9 @@ def _identity(view: View, snapshot: Snapshot, glyphs: Glyphs) -> Line:
     source = snapshot.source
     where = render.clean(source.file or ",".join(source.interfaces) or "-", 24, glyphs)
     state: Span = (f"{glyphs.live} {'live' if source.kind == 'live' else 'file'}", "good")
+    if source.gone:
+        which = "" if source.gone == source.interfaces else f"{render.clean(','.join(source.gone), 16, glyphs)} "
+        state = (f" {glyphs.bad} {which}gone {render.age(view.gone_s)} ", "bad")
     if view.paused:
         state = (f" {glyphs.pause} paused, {render.age(view.behind_s)} old ", "paused")
     return ((" httptop ", "strong"), (f" {where} ", "accent"), (" ", "text"), state,

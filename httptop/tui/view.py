@@ -26,6 +26,7 @@ class View:
         self.group_paths = self.hide_query = False
         self._shown: Snapshot | None = None  # the one on the screen, as it came
         self._reset: Snapshot | None = None  # what is not to be counted any more
+        self._gone_ns = 0
         self.paused = False
         self.trends = Trends()
         self.urls: list[UrlGroup] = []
@@ -41,6 +42,8 @@ class View:
         """A new Snapshot has come: counting goes on, whatever is shown."""
         if self.latest is not None:
             self.loss_rates = _loss_rates(self.latest, snapshot)
+        if snapshot.source.gone != (self.latest.source.gone if self.latest else ()):
+            self._gone_ns = snapshot.end_ns
         self.latest = snapshot
         if not self.paused:
             self._show(snapshot)
@@ -94,6 +97,11 @@ class View:
         self.paused = not self.paused
         if not self.paused and self.latest is not None:
             self._show(self.latest)
+
+    @property
+    def gone_s(self) -> float:
+        """For how long the interfaces that are gone now have been, seconds."""
+        return (self.latest.end_ns - self._gone_ns) / 1e9 if self.latest else 0.0
 
     @property
     def behind_s(self) -> float:

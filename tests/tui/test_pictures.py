@@ -38,7 +38,7 @@ def pictured(compare: Compare, items: list[Snapshot | HttptopError], size: tuple
     return compare(HttptopApp(Recorded(())), terminal_size=size, run_before=play)
 
 
-@pytest.mark.parametrize("state", ["calm", "error_burst", "losses", "empty", "hostile"])
+@pytest.mark.parametrize("state", ["calm", "error_burst", "losses", "empty", "gone", "hostile"])
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_main_screen(snap_compare: Compare, state: str, size: tuple[int, int]) -> None:
     """The main screen in each state looks as recorded."""

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from httptop.errors import HttptopError, MissingFeatureError
 from httptop.losses import SKIPS
-from httptop.snapshot import LossRow, Snapshot
+from httptop.snapshot import LossRow, Snapshot, SourceInfo
 from httptop.tui.app import HttptopApp, Publication
 from httptop.tui.canvas import Canvas
 from httptop.tui.losses import SKIPS as EXPLAINED
@@ -23,7 +23,7 @@ from tests.tui.player import Player
 from tests.tui.shoot import SIZES, Recorded
 from tests.tui.test_keys import order, running, text
 
-STATES = ("empty", "calm", "error_burst", "losses", "hostile", "unknown_owners", "long_lived")
+STATES = ("empty", "gone", "calm", "error_burst", "losses", "hostile", "unknown_owners", "long_lived")
 
 
 class Never:
@@ -134,7 +134,7 @@ async def test_waiting_for_traffic(seconds: float) -> None:
     """Without traffic the screen says where it listens, and after a while what to try."""
     async with running(snapshots.empty(seconds)) as (app, _):
         assert "waiting for HTTP on eth0" in text(app)
-        assert ("httptop -i any" in text(app)) == (seconds > 5)
+        assert ("httptop --check" in text(app)) == (seconds > 5)
         assert ("318 TLS connections" in text(app)) == (seconds > 5)
 
 
@@ -262,6 +262,47 @@ async def test_eight_colours(monkeypatch: pytest.MonkeyPatch, term: str) -> None
                     assert color is None or color.is_default or color.number in range(8), color
         styles = [app.look.palette[name] for name in ("2xx", "3xx", "4xx", "5xx", "text")]
         assert len(set(styles)) == 5
+
+
+async def test_interface_gone_and_back() -> None:
+    """The screen says that it is gone, since when, and keeps what was counted; and that it is back."""
+    first = snapshots.calm()
+    source = dataclasses.replace(first.source, gone=first.source.interfaces)
+    async with running(first) as (app, pilot):
+        for seconds in (1.0, 13.0):
+            await pilot.publish(dataclasses.replace(snapshots.later(first, seconds), source=source))
+        assert "gone 12s" in text(app).splitlines()[0]
+        assert "/v1/products" in text(app)
+        await pilot.publish(snapshots.later(first, 20.0))
+        assert "live" in text(app).splitlines()[0]
+        assert [note.title for note in app._notifications] == ["eth0 is gone", "eth0 is back"]
+
+
+async def test_one_of_the_interfaces_is_gone() -> None:
+    """Which of several is named."""
+    both = dataclasses.replace(snapshots.calm().source, interfaces=("eth0", "wg0"), gone=("wg0",))
+    async with running(dataclasses.replace(snapshots.calm(), source=both)) as (app, _):
+        assert "wg0 gone 0s" in text(app).splitlines()[0]
+
+
+async def test_gone_before_any_traffic() -> None:
+    """With nothing to show the screen says what it waits for."""
+    empty = snapshots.empty()
+    source = dataclasses.replace(empty.source, gone=("eth0",))
+    async with running(dataclasses.replace(empty, source=source)) as (app, _):
+        assert "eth0 is gone" in text(app)
+        assert "goes on when an interface of this name is back" in text(app)
+
+
+async def test_hints_name_interfaces_with_traffic() -> None:
+    """Who watches the wrong interface is told which ones have traffic now."""
+    async with running(snapshots.empty()) as (app, pilot):
+        shown = text(app)
+        for words in ("traffic now on lo ", "httptop -i docker0", "httptop --netns PID", "318 TLS connections"):
+            assert words in shown
+        assert "another interface?" not in shown
+        await pilot.publish(dataclasses.replace(snapshots.empty(), source=SourceInfo("live", ("eth0",))))
+        assert "httptop -i any" in text(app)
 
 
 async def test_unknown_processes_are_a_row() -> None:
