@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from httptop import options as command_line
+from httptop import settings
 from httptop.errors import HttptopError, UsageError
 from httptop.options import HelpRequested, Options
 from httptop.stopping import Signals, Stopped
@@ -80,6 +81,13 @@ class World:
         with contextlib.suppress(OSError):
             os.write(2, text.encode("utf-8", "replace"))
 
+    def settings(self) -> tuple[str, str | None]:
+        """The path of the configuration file, and its text if there is one."""
+        from httptop.capture import config
+
+        path = config.path(self.environ)
+        return path, config.read(path, self.environ)
+
     def checks(self) -> Sequence[Check]:
         """What `--check` prints."""
         from httptop.capture import preflight
@@ -100,6 +108,7 @@ class World:
             interfaces.require(wanted)
         source = LiveSource(wanted, options.ports, before_drop=_preload_screen, namespace=options.netns,
                             fast_path=options.fast_path and not options.log)
+        source.patient = not options.batch
         source.begin()
         return source
 
@@ -138,9 +147,8 @@ class World:
 
         counters = readings.mention() if options.file is None else ""
         worker = Worker(source, self.engines(options, recent=RECENT_EXCHANGES), options.delay_s)
-        app = HttptopApp(worker, interval_s=options.delay_s, initial_filter=options.filter, sort=options.sort,
-                         ascii_only=options.ascii, color=options.color,
-                         notice=f"counters run {counters}" if counters else "")
+        app = HttptopApp(worker, settings=options.settings, initial_filter=options.filter, ascii_only=options.ascii,
+                         color=options.color, notice=f"counters run {counters}" if counters else "")
         app.run()
         if app.failure is not None:  # the terminal is as it was: say it again where it stays
             raise app.failure
@@ -202,7 +210,13 @@ def _main(arguments: Sequence[str], world: World) -> int:
     if world.environ.get("NO_COLOR"):
         options = replace(options, color=False)
     batch = options.batch or not world.is_terminal(1) or options.file == "-"
-    if not batch:
+    options = replace(options, batch=batch)
+    if options.show_config or not batch:  # what scripts read does not depend on settings
+        path, text = world.settings()
+        options = command_line.settled(options, settings.parse(text, path) if text is not None else settings.DEFAULTS)
+        if options.show_config:
+            world.write(settings.shown(options.settings, path, options.settled))
+            return 0
         _require_terminal(world)
     source = world.live(options) if options.file is None else world.file(options.file, options)
     with world.demo() if options.demo else contextlib.nullcontext():
@@ -269,7 +283,7 @@ def _snapshots(source: Source, options: Options, world: World) -> Iterator[Snaps
     if options.iterations == 1 and options.file is None:
         yield worker.once(source, engines, options.delay_s, stop)
         return
-    snapshots = worker.stream(source, engines, options.delay_s, stop)
+    snapshots = worker.stream(source, engines, lambda: options.delay_s, stop)
     with contextlib.closing(snapshots):
         yield from itertools.islice(snapshots, options.iterations if options.file is None else None)
 

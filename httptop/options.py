@@ -7,7 +7,7 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn, TypeVar
 
 from httptop import __version__, sorting
@@ -15,10 +15,10 @@ from httptop.errors import UsageError
 from httptop.filters import Filter
 from httptop.filters import parse as parse_filter
 from httptop.rollup import EVERYTHING
+from httptop.settings import DEFAULTS, DELAY_MAX_S, DELAY_MIN_S, Settings
 
 _T = TypeVar("_T")
 
-DELAY_MIN_S, DELAY_MAX_S = 0.05, 86400.0
 
 _EPILOG = """\
 examples:
@@ -58,6 +58,9 @@ class Options:
     color: bool = True
     ascii: bool = False
     fast_path: bool = True
+    show_config: bool = False
+    settings: Settings = DEFAULTS
+    settled: frozenset[str] = frozenset()  # the settings that flags have given
 
 
 class HelpRequested(Exception):  # noqa: N818 - an answer, not an error
@@ -160,6 +163,7 @@ def _parser() -> Parser:
     _add_filter_flags(parser.add_argument_group("filters: what to show, never what to count").add_argument)
     about = parser.add_argument_group("about").add_argument
     about("--check", action="store_true", help="what is needed, what is there, how to fix what is missing")
+    about("--show-config", action="store_true", help="the settings of the screen, and where each comes from")
     about("-h", "--help", action=_Text, nargs=0, help="this text")
     about("--version", action=_Text, nargs=0, help="the version")
     return parser
@@ -177,7 +181,7 @@ def _add_source_flags(add: Callable[..., argparse.Action]) -> None:
 
 
 def _add_output_flags(add: Callable[..., argparse.Action]) -> None:
-    add("-d", "--delay", metavar="SEC", type=seconds, default=1.0, help="seconds between refreshes (default: 1)")
+    add("-d", "--delay", metavar="SEC", type=seconds, help="seconds between refreshes (default: 1)")
     add("-b", "--batch", action="store_true", help="plain tables; automatic when standard output is no terminal")
     add("-n", "--iterations", metavar="N", type=_between(1, 10**9, "number of tables"), help="that many, then exit")
     add("--once", action="store_true", help="one snapshot after one delay, then exit; of a file: the whole file")
@@ -203,6 +207,13 @@ def _add_filter_flags(add: Callable[..., argparse.Action]) -> None:
         help="server or client: the processes of one end only")
 
 
+def settled(options: Options, settings: Settings) -> Options:
+    """`options` with what the user has settled; flags win."""
+    settings = replace(settings, delay=options.delay_s if "delay" in options.settled else settings.delay,
+                       sort=options.sort if "sort" in options.settled else settings.sort)
+    return replace(options, settings=settings, delay_s=settings.delay, sort=settings.sort)
+
+
 def parse(arguments: Sequence[str]) -> Options:
     """`arguments` without the program's name. UsageError when they are wrong, HelpRequested when they ask for text."""
     parser = _parser()
@@ -220,7 +231,7 @@ def parse(arguments: Sequence[str]) -> Options:
     return Options(
         interfaces=tuple(dict.fromkeys(given.interface)),
         file=given.read,
-        delay_s=given.delay,
+        delay_s=1.0 if given.delay is None else given.delay,
         iterations=1 if given.once else given.iterations,
         batch=given.batch or given.once or given.json or given.log or given.iterations is not None,
         json=given.json,
@@ -236,6 +247,8 @@ def parse(arguments: Sequence[str]) -> Options:
         color=not given.no_color,
         ascii=given.ascii,
         fast_path=not given.no_fast_path,
+        show_config=given.show_config,
+        settled=frozenset(name for name in ("delay", "sort") if getattr(given, name) is not None),
     )
 
 

@@ -35,6 +35,17 @@ class Group:
             if cell.status >= 500:
                 self.failed_now += cell.recent
 
+    def remove(self, cell: Cell) -> None:
+        """Take a cell away that was added: that very object, once."""
+        del self.cells[next(place for place, other in enumerate(self.cells) if other is cell)]
+        self.requests -= cell.requests
+        self.recent -= cell.recent
+        self.responses -= cell.responses
+        if cell.status is not None and cell.status >= 400:
+            self.errors -= cell.responses
+            if cell.status >= 500:
+                self.failed_now -= cell.recent
+
     def statuses(self) -> tuple[tuple[int, int], ...]:
         """Responses by status, sorted by it."""
         found: dict[int, int] = {}
@@ -120,7 +131,7 @@ def urls(snapshot: Snapshot, keep: Filter = EVERYTHING) -> list[UrlRow]:
     return sorted(rows, key=lambda row: (-row.requests, row.host, row.path, row.method))
 
 
-def _ends(cell: Cell, roles: tuple[str, ...]) -> Iterable[tuple[Process | None, str]]:
+def ends(cell: Cell, roles: tuple[str, ...]) -> Iterable[tuple[Process | None, str]]:
     """A local exchange stands once under its server and once under its client.
 
     A request of a local client to another host has no server process here, and is no unknown.
@@ -137,7 +148,7 @@ def process_groups(snapshot: Snapshot, keep: Filter = EVERYTHING) -> dict[tuple[
     roles, everything = keep.roles, not keep.active
     for cell in snapshot.cells:
         if cell.method and (everything or keep.matches(cell)):
-            for process, role in _ends(cell, roles):
+            for process, role in ends(cell, roles):
                 if everything or keep.shows(process):
                     groups[process, role].add(cell)
     if not keep.active:

@@ -182,11 +182,18 @@ class SelfCost:
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """Where the messages come from: `kind` is "live" or "file"."""
+    """Where the messages come from: `kind` is "live" or "file"; and what is around, as far as the source knows.
+
+    `gone`: interfaces that are not there now. `busy`: other ones with traffic now, busiest first. `listening`: TCP
+    endpoints (18 bytes) that somebody listens on.
+    """
 
     kind: str = "live"
     interfaces: tuple[str, ...] = ()
     file: str | None = None
+    gone: tuple[str, ...] = ()
+    busy: tuple[str, ...] = ()
+    listening: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 
 from httptop.capture import Source
 from httptop.engine import Engine
@@ -20,10 +21,11 @@ MakeEngine = Callable[[Source], Engine]
 Publish = Callable[["Snapshot | HttptopError"], None]
 
 
-def stream(source: Source, make_engine: MakeEngine, delay_s: float, stop: threading.Event,
+def stream(source: Source, make_engine: MakeEngine, delay_s: Callable[[], float], stop: threading.Event,
            early_s: Sequence[float] = ()) -> Generator[Snapshot, None, None]:
     """Open `source` and yield a Snapshot every `delay_s`, and a last one at the end of a file or when it fails.
 
+    `delay_s` is asked again and again: it may change.
     `early_s`: seconds after the opening when one is wanted besides.
 
     Raises HttptopError if it cannot be opened, or, after the last Snapshot, what ended it.
@@ -32,9 +34,10 @@ def stream(source: Source, make_engine: MakeEngine, delay_s: float, stop: thread
         source.open()
         engine = make_engine(source)
         opened_s = time.monotonic()
-        early = [opened_s + early for early in early_s if early < delay_s]
-        due_s = opened_s + delay_s
+        early = [opened_s + early for early in early_s if early < delay_s()]
+        before_s = opened_s
         while not stop.is_set():
+            due_s = before_s + delay_s()
             try:
                 batch = source.read(max(min(READ_S, min([*early, due_s]) - time.monotonic()), 0.0))
             except HttptopError:
@@ -49,8 +52,8 @@ def stream(source: Source, make_engine: MakeEngine, delay_s: float, stop: thread
                 continue
             early = [at for at in early if at > now_s]
             if now_s >= due_s:
-                due_s = max(due_s + delay_s, now_s)
-            yield engine.snapshot(batch.now_ns, source.cost())
+                before_s = max(due_s, now_s - delay_s())
+            yield _snapshot(source, engine, batch.now_ns)
     finally:
         source.close()
 
@@ -105,7 +108,12 @@ def finish(source: Source, engine: Engine) -> Snapshot:
         batch = source.read(0.0)
         engine.feed(batch)
     engine.finish()
-    return engine.snapshot(batch.now_ns, source.cost())
+    return _snapshot(source, engine, batch.now_ns)
+
+
+def _snapshot(source: Source, engine: Engine, now_ns: int) -> Snapshot:
+    """With what the source knows by now: interfaces go and come."""
+    return replace(engine.snapshot(now_ns, source.cost()), source=source.info)
 
 
 class Worker:
@@ -125,10 +133,14 @@ class Worker:
 
     def _run(self, publish: Publish) -> None:
         try:
-            for snapshot in stream(self._source, self._make_engine, self._delay_s, self._stop, EARLY_S):
+            for snapshot in stream(self._source, self._make_engine, lambda: self._delay_s, self._stop, EARLY_S):
                 publish(snapshot)
         except HttptopError as error:
             publish(error)
+
+    def set_delay(self, delay_s: float) -> None:
+        """Publish every `delay_s` from now on; heard within READ_S."""
+        self._delay_s = delay_s
 
     def stop(self) -> None:
         """End, and wait until it has let go of the kernel."""

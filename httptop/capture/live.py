@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from httptop.capture import btf, interfaces, netns, preflight, privileges, system
+from httptop.capture.around import Around
 from httptop.capture.attribution import Attribution
 from httptop.capture.fast import SIZES, Board
 from httptop.capture.rings import PerfRing, RingBuffer
+from httptop.capture.sockets import PacketSockets
 from httptop.errors import HttptopError, MissingFeatureError
 from httptop.records import COUNTERS, NO_OWNER, Batch, Counter, How
 from httptop.snapshot import SelfCost, SourceInfo
@@ -64,6 +66,8 @@ class LiveSource:
                  namespace: str | None = None, sources: frozenset[How] = SOURCES, fast_path: bool = True) -> None:
         self.info = SourceInfo("live", names)
         self.cache = CACHE
+        self.patient = False  # to wait for interfaces that are gone, in place of an HttptopError
+        self._around = Around(names)
         self.missing: tuple[str, ...] = ()  # parts of the kernel side that this kernel cannot run
         self._ports = ports
         self._ring_bytes = ring_bytes
@@ -76,7 +80,7 @@ class LiveSource:
         self._attribution: Attribution | None = None
         self._meter = system.SelfMeter()
         self._fds: dict[str, list[int]] = {}
-        self._packets: list[socket.socket] = []
+        self._packets = PacketSockets((), ())
         self._child: subprocess.Popen[bytes] | None = None
         self._ring: RingBuffer | None = None
         self._counters: mmap.mmap | None = None
@@ -132,14 +136,14 @@ class LiveSource:
             used_s = time.thread_time() - self._rested_s
             time.sleep(max(min(timeout_s, BUSY_NAP_S if self._busy else IDLE_NAP_S), min(used_s, REST_MAX_S)))
             self._rested_s = time.thread_time()
-            self._check_interfaces()
+            self._look_around()
         batch = self._drain()
         self._busy = len(batch.records) + len(batch.accepts) > RECORDS_PER_READ // 100
         return batch
 
     def finish(self) -> Batch:
         """Detach; from now on every Batch that is read is one of what is left, and the counters are final."""
-        self._close_packets()
+        self._packets.close()
         return self._drain()
 
     def cost(self) -> SelfCost:
@@ -160,7 +164,7 @@ class LiveSource:
     def close(self) -> None:
         """Let go of everything; the kernel then frees its side."""
         self._stop_child()
-        self._close_packets()
+        self._packets.close()
         for ring in (self._ring, self._counters, self.board, *self._accepts):
             if ring is not None:
                 ring.close()
@@ -237,7 +241,7 @@ class LiveSource:
             child.wait()
 
     def _map(self) -> None:
-        self._packets = [socket.socket(fileno=fd) for fd in self._fds.pop("packets")]
+        self._packets = PacketSockets(self.info.interfaces, self._fds.pop("packets"))
         self._ring = RingBuffer(self._fds["heads"][0], self._ring_bytes)
         self._attribution = Attribution(self._fds["owners"][0])
         size = -(-_ROW_BYTES * os.sysconf("SC_NPROCESSORS_CONF") // mmap.PAGESIZE) * mmap.PAGESIZE
@@ -267,16 +271,13 @@ class LiveSource:
         counters[Counter.LOST_ACCEPT] -= self._accepts_before
         return tuple(counters)
 
-    def _check_interfaces(self) -> None:
-        present = interfaces.names()
-        if not any(name == "any" or name in present for name in self.info.interfaces):
-            gone = ", ".join(self.info.interfaces)
-            raise HttptopError(f"interface {gone} has vanished", "start again when it is back, or use -i any")
-
-    def _close_packets(self) -> None:
-        for sock in self._packets:
-            sock.close()
-        self._packets = []
+    def _look_around(self) -> None:
+        gone = self._packets.look()
+        if gone == self.info.interfaces and not self.patient:
+            raise HttptopError(f"interface {', '.join(gone)} has vanished",
+                               "start again when it is back, or use -i any")
+        if self._around.look(time.monotonic()) or gone != self.info.gone:
+            self.info = replace(self.info, gone=gone, busy=self._around.busy, listening=self._around.listening)
 
 
 def _os_release() -> str:

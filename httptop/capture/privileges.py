@@ -6,16 +6,23 @@ import contextlib
 import ctypes
 import os
 import pwd
+from collections.abc import Mapping
 
 _PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
 _NOBODY = 65534
 
 
+def caller(environ: Mapping[str, str]) -> tuple[int, int] | None:
+    """(uid, gid) of whoever called sudo; None when nobody did, or root."""
+    uid, gid = (environ.get(name, "") for name in ("SUDO_UID", "SUDO_GID"))
+    return (int(uid), int(gid)) if uid.isdigit() and gid.isdigit() and int(uid) else None
+
+
 def successor() -> tuple[int, int]:
     """(uid, gid) to become: whoever called sudo, else nobody."""
-    uid, gid = (os.environ.get(name, "") for name in ("SUDO_UID", "SUDO_GID"))
-    if uid.isdigit() and gid.isdigit() and int(uid):
-        return int(uid), int(gid)
+    known = caller(os.environ)
+    if known is not None:
+        return known
     with contextlib.suppress(KeyError):
         nobody = pwd.getpwnam("nobody")
         return nobody.pw_uid, nobody.pw_gid

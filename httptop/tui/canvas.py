@@ -107,5 +107,7 @@ class Canvas(Widget):
         line = self._drawn[y] if y < len(self._drawn) else ()
         if line and line[0][1] == "cursor":  # the style of the first span is that of the whole line
             base += palette["cursor"]
-        segments = [Segment(text, base + palette[style]) for text, style in merged(clip(line, self.size.width))]
+        bar = base.reverse is True  # colours turned round would be a patchwork
+        segments = [Segment(text, base + (palette[style].without_color if bar else palette[style]))
+                    for text, style in merged(clip(line, self.size.width))]
         return Strip(segments).extend_cell_length(self.size.width, base)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from httptop.tui.canvas import Line
@@ -32,8 +32,23 @@ class Column(Generic[Group, Row]):
     most: int = 0  # not 0: flexible, up to this width
 
 
+METHODS = "method:"  # begins the keys of the columns of which there is one to each method
 GAP = 1
 LUXURY = 10  # columns from this importance on
+
+
+def chosen(columns: Sequence[Column[Group, Row]], names: Sequence[str]) -> Sequence[Column[Group, Row]]:
+    """Those that are named, in that order, the first ones the most important; all of them if none is named.
+
+    "methods" names one column to each method.
+    """
+    if not names:
+        return columns
+    found: dict[str, list[Column[Group, Row]]] = {}
+    for column in columns:
+        found.setdefault("methods" if column.key.startswith(METHODS) else column.key, []).append(column)
+    wanted = [column for name in names for column in found.get(name, ())]
+    return [replace(column, importance=0 if column.most else place) for place, column in enumerate(wanted)]
 
 
 def fitting(columns: Sequence[Column[Group, Row]], cells: int) -> list[tuple[Column[Group, Row], int]]:

@@ -76,6 +76,28 @@ class Ask(ModalScreen[bool]):
                                     (("y", "key"), (" yes   ", "dim"), ("n", "key"), (" no", "dim"))])
 
 
+class SaveAs(ModalScreen[str]):
+    """In which format; it answers with the ending of the file."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,enter", "dismiss('json')", "JSON"),
+        Binding("c", "dismiss('csv')", "CSV"),
+        Binding("escape,n,q,space", "dismiss(None)", "no"),
+    ]
+
+    def __init__(self, look: Look, pane: str) -> None:
+        super().__init__()
+        self._look, self._pane = look, pane
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box"):
+            yield Text(self._look, [
+                (("save what is shown as", "strong"),), (),
+                (("j", "key"), (" JSON ", "text"), (" all that passes the filter", "dim")),
+                (("c", "key"), (" CSV  ", "text"), (f" the rows of {self._pane}", "dim")), (),
+                (("Esc", "key"), (" leaves", "dim"))])
+
+
 class Failed(Screen[None]):
     """Why httptop cannot go on, and what to do; any key leaves."""
 

@@ -49,10 +49,13 @@ def _identity(view: View, snapshot: Snapshot, glyphs: Glyphs) -> Line:
     source = snapshot.source
     where = render.clean(source.file or ",".join(source.interfaces) or "-", 24, glyphs)
     state: Span = (f"{glyphs.live} {'live' if source.kind == 'live' else 'file'}", "good")
+    if source.gone:
+        which = "" if source.gone == source.interfaces else f"{render.clean(','.join(source.gone), 16, glyphs)} "
+        state = (f" {glyphs.bad} {which}gone {render.age(view.gone_s)} ", "bad")
     if view.paused:
         state = (f" {glyphs.pause} paused, {render.age(view.behind_s)} old ", "paused")
     return ((" httptop ", "strong"), (f" {where} ", "accent"), (" ", "text"), state,
-            ("  " + render.uptime(snapshot.seconds) + (f" every {view.every_s:g}s" if view.every_s else ""), "dim"))
+            (f"  {render.uptime(snapshot.seconds)}{f' every {view.delay_s:g}s' if view.delay_s != 1 else ''}", "dim"))
 
 
 def _rate(view: View, snapshot: Snapshot, room: int, glyphs: Glyphs) -> Line:

@@ -21,7 +21,7 @@ class Log(Pane[Exchange, Exchange]):
     HEADING, NUMBER, FIRST_SORT = "log", 5, "time"
 
     def all_columns(self) -> Sequence[LogColumn]:
-        return self.columns or log_columns(self.look.glyphs)
+        return log_columns(self.look.glyphs)
 
     def groups(self) -> Sequence[Exchange]:
         return self.view.exchanges

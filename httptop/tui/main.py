@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.geometry import Size
 
-from httptop import render
-from httptop.filters import Filter, Term
+from httptop.filters import Filter
 from httptop.rollup import UrlGroup
+from httptop.settings import Settings
 from httptop.snapshot import Exchange, InFlightRow, ProcessRow
+from httptop.tui.asking import Asking
 from httptop.tui.canvas import Canvas, Line, Look
 from httptop.tui.chips import Chips
 from httptop.tui.header import Header
 from httptop.tui.keys import Keys
-from httptop.tui.live import Live
 from httptop.tui.log import Log
 from httptop.tui.losses import Losses
 from httptop.tui.panes import InFlight, Pane, Processes, Urls
@@ -29,15 +27,12 @@ from httptop.tui.text import Text
 from httptop.tui.trends import url_key
 from httptop.tui.view import View
 
-if TYPE_CHECKING:
-    from httptop.tui.pick import Choice
-
 SMALLEST = (50, 10)
-DELAYS_S = (0.0, 2.0, 5.0, 10.0)
+PANE_IDS = ("urls", "processes", "inflight", "losses", "log")  # in the order of their digits
 PANES, SORT = Binding.Group("bring up a pane"), Binding.Group("sort by another column")
 
 
-class Main(Live):
+class Main(Asking):
     """URLs on top, who serves and asks below, then what waits, and what was not seen."""
 
     AUTO_FOCUS = "#urls"
@@ -63,34 +58,37 @@ class Main(Live):
         Binding("tab", "app.focus_next", "next pane", show=False),
         Binding("g", "group_paths", "group", show=False, tooltip="/users/7 as /users/:id"),
         Binding("k", "query", "query", show=False, tooltip="hide or show queries"),
-        Binding("e", "export", "export", show=False, tooltip="save what is shown as JSON"),
+        Binding("e", "export", "export", show=False, tooltip="save what is shown: JSON, CSV"),
         Binding("c", "copy", "copy", show=False, tooltip="copy the row as curl"),
-        Binding("d", "delay", "delay", show=False, tooltip="refresh less often"),
+        Binding("d", "delay", "delay", show=False, tooltip="seconds between refreshes"),
         Binding("R", "reset", "reset", show=False, tooltip="count from zero again"),
         Binding("t", "app.next_theme", "theme", show=False, tooltip="dark or light"),
         Binding("ctrl+p", "app.command_palette", "palette", show=False, tooltip="search all commands"),
     ]
 
-    def __init__(self, look: Look, view: View, sort: str = "") -> None:
-        super().__init__()
-        self._look, self._view, self._sort = look, view, sort
+    def __init__(self, look: Look, view: View, settings: Settings) -> None:
+        super().__init__(look, view)
+        self._settings = settings
         self._before: Filter | None = None  # the filter while another one is being typed
 
     def compose(self) -> ComposeResult:
-        look, view = self._look, self._view
+        look, view, settings = self._look, self._view, self._settings
         yield Text(look, _too_small, id="small")
         yield Header(look, view)
         yield Chips(look, view)
-        yield Urls(look, view, self._sort)
-        yield Processes(look, view, self._sort)
+        yield Urls(look, view, settings)
+        yield Processes(look, view, settings)
         with Container(id="bottom"):
-            yield InFlight(look, view)
+            yield InFlight(look, view, settings)
             yield Losses(look, view)
-        yield Log(look, view)
+        yield Log(look, view, settings)
         yield Prompt(look)
         yield Keys(look, self.BINDINGS)
 
     def on_mount(self) -> None:
+        if wanted := self._settings.panes:
+            self.add_class(*(f"-no-{name}" for name in PANE_IDS if name not in wanted))
+            self.set_class("log" in wanted, "-with-log")
         self.show()
 
     def show(self) -> None:
@@ -134,26 +132,6 @@ class Main(Live):
         self.query_one(Prompt).close()
         self.query_one(Urls).focus()
 
-    def action_pick_pid(self) -> None:
-        from httptop.tui.pick import process_choices  # noqa: PLC0415 (see preloading.py)
-
-        self._pick("pid", "show one process", process_choices(self._view, self._look))
-
-    def action_pick_method(self) -> None:
-        from httptop.tui.pick import method_choices  # noqa: PLC0415 (see preloading.py)
-
-        self._pick("method", "show one method", method_choices(self._view, self._look))
-
-    def _pick(self, field: str, question: str, choices: Sequence[Choice]) -> None:
-        from httptop.tui.pick import Pick  # noqa: PLC0415 (see preloading.py)
-
-        def picked(term: Term | None) -> None:
-            if term is not None:
-                self._view.narrow(term)
-                self.show()
-
-        self.app.push_screen(Pick(self._look, field, question, choices), picked)
-
     # Panes
 
     def action_pause(self) -> None:
@@ -168,49 +146,8 @@ class Main(Live):
         self._view.reshape(hide_query=not self._view.hide_query)
         self.show()
 
-    def action_delay(self) -> None:
-        """Through the delays, and back to the worker's own."""
-        self._view.every_s = DELAYS_S[(DELAYS_S.index(self._view.every_s) + 1) % len(DELAYS_S)]
-        self.show()
-
-    def action_reset(self) -> None:
-        from httptop.tui.dialogs import Ask  # noqa: PLC0415 (see preloading.py)
-
-        def answered(yes: bool | None) -> None:  # noqa: FBT001 (Textual's)
-            if yes:
-                self._view.reset()
-                self.show()
-
-        self.app.push_screen(Ask(self._look, "Forget what was counted so far?"), answered)
-
-    def action_export(self) -> None:
-        from httptop.tui.take_away import export  # noqa: PLC0415 (see preloading.py)
-
-        if self._view.snapshot is None:
-            return
-        try:
-            path = export(self._view.snapshot, self._view.keep, Path.cwd())
-        except OSError as error:
-            self.notify(f"{error.strerror}: {Path.cwd()}", title="not saved", severity="error", markup=False)
-        else:
-            self.notify(str(path), title="saved", markup=False)
-
-    def action_copy(self) -> None:
-        from httptop.tui.take_away import curl  # noqa: PLC0415 (see preloading.py)
-
-        group = self._pane().selected
-        if isinstance(group, UrlGroup | InFlightRow | Exchange):
-            path = group.target if isinstance(group, Exchange) else group.path
-            command = curl(group.method or "GET", group.host, path)
-            self.app.copy_to_clipboard(command)
-            self.notify(render.fit(command, 120), title="copied", markup=False)
-
-    def action_help(self) -> None:
-        from httptop.tui.dialogs import Help  # noqa: PLC0415 (see preloading.py)
-
-        self.app.push_screen(Help(self._look, [*self.BINDINGS, *Table.BINDINGS]))
-
     def _pane(self) -> Pane[Any, Any]:
+        """The table that the keys are about."""
         return self.focused if isinstance(self.focused, Pane) else self.query_one(Urls)
 
     def action_sort(self, step: int) -> None:
@@ -252,9 +189,14 @@ class Main(Live):
             self.app.push_screen(Detail(self._look, page))
 
     def action_pane(self, number: int) -> None:
-        """Move to a pane; one for which there is no room gets the screen."""
-        names = ("#urls", "#processes", "#inflight", "#losses", "#log")
-        pane = self.query_one(names[number - 1], Canvas)
+        """Move to a pane; one for which there is no room, or to which one moves once more, gets the screen."""
+        pane = self.query_one(f"#{PANE_IDS[number - 1]}", Canvas)
+        if pane.has_focus:
+            self.action_maximise()
+        else:
+            self._bring_up(pane)
+
+    def _bring_up(self, pane: Canvas) -> None:
         hidden = not pane.region or pane.region.height < 2
         if hidden or self.has_class("-max"):
             self._maximise(pane)

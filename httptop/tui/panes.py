@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from httptop.render import Glyphs
 from httptop.rollup import UrlGroup
+from httptop.settings import Settings
 from httptop.snapshot import InFlightRow, ProcessRow, Snapshot
 from httptop.tui import cells, empty
 from httptop.tui.canvas import Line, Look, Span
-from httptop.tui.columns import Column, Group, Row
+from httptop.tui.columns import Column, Group, Row, chosen
 from httptop.tui.process_columns import process_columns
 from httptop.tui.table import Table
 from httptop.tui.trends import UrlKey, url_key
@@ -25,9 +26,11 @@ class Pane(Table[Group, Row]):
 
     FIRST_SORT: ClassVar[str]
 
-    def __init__(self, look: Look, view: View, sort: str = "") -> None:
+    def __init__(self, look: Look, view: View, settings: Settings) -> None:
         super().__init__(look)
         self.view = view
+        self._wanted = settings.columns_of(str(self.id))
+        sort = settings.sort
         self.sort = Sort(sort if any(column.key == sort for column in self.all_columns()) else self.FIRST_SORT)
 
     def groups(self) -> Sequence[Group]:
@@ -40,10 +43,11 @@ class Pane(Table[Group, Row]):
 
     def update_rows(self) -> None:
         """Take what the View has now."""
-        self.columns = self.all_columns()
+        columns = self.all_columns()
+        self.columns = chosen(columns, self._wanted)
         self.sort_key, self.reverse = self.sort.key, self.sort.reverse
-        groups = self.sort.apply(self.groups(), self.columns)
-        self.show(groups, note=self._note(len(groups)), empty=self.nothing())
+        groups = self.sort.apply(self.groups(), columns)
+        self.show(groups, note=self._note(columns, len(groups)), empty=self.nothing())
 
     def nothing(self) -> list[Line]:
         """What to say when there is no row."""
@@ -53,8 +57,8 @@ class Pane(Table[Group, Row]):
         """How many rows there are."""
         return str(shown)
 
-    def _note(self, shown: int) -> Line:
-        column = next((column for column in self.columns if column.key == self.sort.key), None)
+    def _note(self, columns: Sequence[Column[Group, Row]], shown: int) -> Line:
+        column = next((column for column in columns if column.key == self.sort.key), None)
         by: list[Span] = [("by ", "dim"), (f"{column.title.lower()} {self.arrow(column)}", "text"),
                           ("  ", "dim")] if column and shown else []
         return (*by, (self.count_note(shown), "dim"))
@@ -66,7 +70,7 @@ class Urls(Pane[UrlGroup, ShownUrl]):
     HEADING, NUMBER, FIRST_SORT = "URLs", 1, "rate"
 
     def all_columns(self) -> Sequence[UrlColumn]:
-        return self.columns or url_columns(self.look.glyphs)
+        return url_columns(self.look.glyphs)
 
     def groups(self) -> Sequence[UrlGroup]:
         return self.view.urls
@@ -116,7 +120,7 @@ class InFlight(Pane[InFlightRow, InFlightRow]):
     HEADING, NUMBER, FIRST_SORT = "in flight", 3, "age"
 
     def all_columns(self) -> Sequence[InFlightColumn]:
-        return self.columns or _in_flight_columns(self.look.glyphs)
+        return in_flight_columns(self.look.glyphs)
 
     def groups(self) -> Sequence[InFlightRow]:
         return self.view.in_flight
@@ -138,7 +142,9 @@ class InFlight(Pane[InFlightRow, InFlightRow]):
         return str(shown) if shown >= total else f"{shown} of {total}"
 
 
-def _in_flight_columns(glyphs: Glyphs) -> list[InFlightColumn]:
+def in_flight_columns(glyphs: Glyphs) -> list[InFlightColumn]:
+    """All columns, in the order in which they stand."""
+
     def text(row: InFlightRow) -> tuple[str, str]:
         return row.host, row.path
 

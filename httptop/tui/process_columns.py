@@ -9,7 +9,7 @@ from httptop.render import Glyphs
 from httptop.snapshot import ProcessRow
 from httptop.tui import cells
 from httptop.tui.canvas import Line
-from httptop.tui.columns import Column
+from httptop.tui.columns import METHODS, Column
 from httptop.tui.url_columns import calm
 
 ProcessColumn = Column[ProcessRow, ProcessRow]
@@ -46,7 +46,7 @@ def _method_column(name: str, importance: int, glyphs: Glyphs) -> ProcessColumn:
         return dict(row.methods).get(name, 0)
 
     title = render.clean(name, 7, glyphs)
-    return Column(f"method:{name}", title, max(render.width(title), 4), importance,
+    return Column(f"{METHODS}{name}", title, max(render.width(title), 4), importance,
                   lambda row, _: cells.number(of(row), name, glyphs), of)
 
 

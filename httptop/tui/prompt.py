@@ -35,7 +35,9 @@ class Prompt(Container):
 
     def compose(self) -> ComposeResult:
         yield Text(self._look, [((" filter / ", "title"),)], id="prompt-label")
-        yield Input(placeholder="text  host:api  path:/v1  status:5xx  pid:12  >100ms  !not", disabled=True)
+        line = Input(placeholder="text  host:api  path:/v1  status:5xx  pid:12  >100ms  !not", disabled=True)
+        line.cursor_blink = False  # what moves on this screen is traffic
+        yield line
         yield Text(self._look, [], id="prompt-error")
 
     def ask(self) -> None:
@@ -46,7 +48,7 @@ class Prompt(Container):
             line.value = ""
         self._say("")
         line.disabled = False
-        line.focus()
+        self.screen.set_focus(line)  # at once: what is typed ahead is no command
 
     def close(self) -> None:
         """Away with the line."""

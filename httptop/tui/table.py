@@ -103,6 +103,10 @@ class Table(Canvas, Generic[Group, Row], can_focus=True):
         """The row under the cursor."""
         return self._groups[self._index] if self._index < len(self._groups) else None
 
+    def rows_shown(self) -> Sequence[Group]:
+        """All rows in the order of the table, also those beyond its edge."""
+        return self._groups
+
     def _page(self) -> int:
         return max(self.size.height - HEAD, 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from httptop import render
@@ -30,6 +31,7 @@ class ShownUrl(NamedTuple):
         return self.row.latency_ms
 
 
+@lru_cache(maxsize=4096)
 def calm(value: float) -> float:
     """Two digits of a rate are enough to sort by: rows of about the same rate do not change places each second."""
     return float(f"{value:.1e}") if value > 0 else 0.0

@@ -7,12 +7,11 @@ from typing import Any, TypeVar
 
 from httptop import rollup
 from httptop.filters import Filter, Term
-from httptop.rollup import Group, UrlGroup
+from httptop.rollup import EVERYTHING, UrlGroup
+from httptop.running import Running
 from httptop.snapshot import Exchange, InFlightRow, ProcessRow, Snapshot
 from httptop.tui.columns import Column
 from httptop.tui.trends import Trends
-
-SLACK_S = 0.05  # Snapshots do not come to the millisecond
 
 AnyGroup = TypeVar("AnyGroup")
 
@@ -24,10 +23,11 @@ class View:
         self.keep = keep
         self.latest: Snapshot | None = None
         self.snapshot: Snapshot | None = None  # the one on the screen, as it is to be seen
-        self.every_s = 0.0  # no oftener is the screen to change
+        self.delay_s = 1.0  # between refreshes
         self.group_paths = self.hide_query = False
         self._shown: Snapshot | None = None  # the one on the screen, as it came
         self._reset: Snapshot | None = None  # what is not to be counted any more
+        self._gone_ns = 0
         self.paused = False
         self.trends = Trends()
         self.urls: list[UrlGroup] = []
@@ -36,16 +36,19 @@ class View:
         self.in_flight: list[InFlightRow] = []
         self.exchanges: list[Exchange] = []
         self.methods: tuple[str, ...] = ()
-        self.total = Group()
+        self._all = self._kept = Running()
+        self._kept_for = EVERYTHING  # the filter that _kept is of
+        self.total = self._all.total
         self.loss_rates: dict[str, float] = {}
 
     def take(self, snapshot: Snapshot) -> None:
         """A new Snapshot has come: counting goes on, whatever is shown."""
         if self.latest is not None:
             self.loss_rates = _loss_rates(self.latest, snapshot)
+        if snapshot.source.gone != (self.latest.source.gone if self.latest else ()):
+            self._gone_ns = snapshot.end_ns
         self.latest = snapshot
-        early = self._shown is not None and snapshot.end_ns - self._shown.end_ns < (self.every_s - SLACK_S) * 1e9
-        if not self.paused and not early:
+        if not self.paused:
             self._show(snapshot)
 
     def _show(self, snapshot: Snapshot) -> None:
@@ -67,6 +70,8 @@ class View:
         self.group_paths = self.group_paths if group_paths is None else group_paths
         self.hide_query = self.hide_query if hide_query is None else hide_query
         self.trends = Trends()
+        self._all = self._kept = Running()
+        self._kept_for = EVERYTHING
         if self._shown is not None:
             self._show(self._shown)
 
@@ -83,20 +88,30 @@ class View:
         if snapshot is None:
             return
         if fresh:
-            self.all_urls = rollup.url_groups(snapshot)
+            self._all.take(snapshot.cells)
+            self.all_urls = self._all.urls()
             self.trends.add(self.all_urls, snapshot.rate_window_s)
-        self.urls = rollup.url_groups(snapshot, self.keep) if self.keep.active else self.all_urls
-        self.processes = rollup.processes(snapshot, self.keep)
+        if self._kept_for != self.keep:
+            self._kept, self._kept_for = Running(self.keep) if self.keep.active else self._all, self.keep
+        if self._kept is not self._all:
+            self._kept.take(snapshot.cells)
+        self.urls = self._kept.urls() if self.keep.active else self.all_urls
+        self.processes = self._kept.processes(snapshot)
         self.in_flight = rollup.in_flight(snapshot, self.keep)
         self.exchanges = _passing(snapshot.exchanges, self.keep)
-        self.methods = _by_frequency(self.urls)
-        self.total = rollup.total(snapshot, self.keep)
+        self.methods = self._kept.methods()
+        self.total = self._kept.total
 
     def toggle_pause(self) -> None:
         """Stop or go on; what was counted meanwhile shows at once."""
         self.paused = not self.paused
         if not self.paused and self.latest is not None:
             self._show(self.latest)
+
+    @property
+    def gone_s(self) -> float:
+        """For how long the interfaces that are gone now have been, seconds."""
+        return (self.latest.end_ns - self._gone_ns) / 1e9 if self.latest else 0.0
 
     @property
     def behind_s(self) -> float:
@@ -136,13 +151,6 @@ def _passing(exchanges: Sequence[Exchange], keep: Filter) -> list[Exchange]:
     from httptop.export.log import as_cell  # noqa: PLC0415 (see preloading.py)
 
     return [exchange for exchange in exchanges if keep.matches(as_cell(exchange))]
-
-
-def _by_frequency(groups: Sequence[UrlGroup]) -> tuple[str, ...]:
-    found: dict[str, int] = {}
-    for group in groups:
-        found[group.method] = found.get(group.method, 0) + group.requests
-    return tuple(sorted(found, key=lambda method: (-found[method], method)))
 
 
 def _loss_rates(before: Snapshot, now: Snapshot) -> dict[str, float]:

@@ -93,15 +93,20 @@ def namespace() -> Iterator[Namespace]:
         ip("netns", "del", here.name)
 
 
+def join(here: Site) -> None:
+    """Lay the cable between the two namespaces."""
+    ip("-n", here.server.name, "link", "add", here.interface, "type", "veth",
+       "peer", "name", here.interface, "netns", here.client.name)
+    for end, v4, v6 in ((here.server, here.server4, here.server6), (here.client, here.client4, here.client6)):
+        ip("-n", end.name, "addr", "add", f"{v4}/30", "dev", here.interface)
+        ip("-n", end.name, "addr", "add", f"{v6}/64", "dev", here.interface, "nodad")
+        ip("-n", end.name, "link", "set", here.interface, "up")
+
+
 @contextlib.contextmanager
 def site() -> Iterator[Site]:
     """Both namespaces with addresses: nothing outside can send into them."""
     with namespace() as server, namespace() as client:
         here = Site(server, client)
-        ip("-n", server.name, "link", "add", here.interface, "type", "veth",
-           "peer", "name", here.interface, "netns", client.name)
-        for end, v4, v6 in ((server, here.server4, here.server6), (client, here.client4, here.client6)):
-            ip("-n", end.name, "addr", "add", f"{v4}/30", "dev", here.interface)
-            ip("-n", end.name, "addr", "add", f"{v6}/64", "dev", here.interface, "nodad")
-            ip("-n", end.name, "link", "set", here.interface, "up")
+        join(here)
         yield here

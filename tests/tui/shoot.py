@@ -23,6 +23,7 @@ from httptop.snapshot import Snapshot
 from httptop.tui.app import HttptopApp, Publication
 from httptop.worker import Worker
 from tests.tui import snapshots
+from tests.tui.player import Player
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 
@@ -33,10 +34,14 @@ class Recorded:
     def __init__(self, items: Sequence[Publication]) -> None:
         self._items = items
         self.stopped = False
+        self.delay_s = 1.0
 
     def start(self, publish: Callable[[Publication], None]) -> None:
         for item in self._items:
             publish(item)
+
+    def set_delay(self, delay_s: float) -> None:
+        self.delay_s = delay_s
 
     def stop(self) -> None:
         self.stopped = True
@@ -49,11 +54,10 @@ def svg_of(items: Sequence[Publication], size: tuple[int, int], keys: Sequence[s
     async def shoot() -> str:
         app = HttptopApp(Recorded(()), initial_filter=keep, ascii_only=ascii_only, color=color)
         async with app.run_test(size=size) as pilot:
-            for item in items:
-                app.publish(item)
-                await pilot.pause()
-            await pilot.press(*keys)
-            await pilot.pause()
+            player = Player(pilot)
+            await player.publish(*items)
+            await player.press(*keys)
+            await player.pause()
             return app.export_screenshot(title="httptop")
 
     return asyncio.run(shoot())

@@ -187,9 +187,16 @@ def losses() -> Snapshot:
 
 
 def empty(seconds: float = 12.0) -> Snapshot:
-    """Attached, and nothing came but TLS."""
+    """Attached, and nothing came but TLS; there is traffic elsewhere."""
     return dataclasses.replace(base(random.Random(1), (), seconds=seconds), accepts=(), attribution=(), in_flight=(),
-                               in_flight_total=0, history=(0,) * 12, requests_per_s=0.0)
+                               in_flight_total=0, history=(0,) * 12, requests_per_s=0.0,
+                               source=SourceInfo("live", ("eth0",), busy=("lo", "docker0")))
+
+
+def gone() -> Snapshot:
+    """The interface went away half a minute ago."""
+    snapshot = later(calm(), 32.0)
+    return dataclasses.replace(snapshot, source=dataclasses.replace(snapshot.source, gone=("eth0",)))
 
 
 HOSTILE = (

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
+from textual.command import CommandList
 
 from httptop.filters import parse
+from httptop.rollup import UrlGroup
+from httptop.settings import Settings
 from httptop.snapshot import Snapshot
 from httptop.tui.app import HttptopApp
 from httptop.tui.canvas import Canvas
 from httptop.tui.dialogs import Help
 from httptop.tui.keys import explained
 from httptop.tui.main import Main
-from httptop.tui.panes import InFlight, Processes, Urls
+from httptop.tui.panes import InFlight, Pane, Processes, Urls
 from httptop.tui.pick import Pick
-from httptop.tui.take_away import curl
+from httptop.tui.take_away import csv_text, curl
 from tests.tui import snapshots
+from tests.tui.player import Player
 from tests.tui.shoot import Recorded
 
 SIZE = (120, 40)
@@ -34,13 +39,13 @@ def text(app: HttptopApp) -> str:
 
 @asynccontextmanager
 async def running(snapshot: Snapshot | None = None, size: tuple[int, int] = SIZE,
-                  keep: str = "") -> AsyncIterator[tuple[HttptopApp, Pilot[None]]]:
+                  keep: str = "") -> AsyncIterator[tuple[HttptopApp, Player]]:
     app = HttptopApp(Recorded(()), initial_filter=parse(keep))
     async with app.run_test(size=size) as pilot:
-        if snapshot is not None:
-            app.publish(snapshot)
-        await pilot.pause()
-        yield app, pilot
+        player = Player(pilot)
+        await player.publish(*[snapshot] if snapshot is not None else [])
+        await player.pause()
+        yield app, player
 
 
 def order(app: HttptopApp) -> list[str]:
@@ -54,7 +59,7 @@ async def test_quit(key: str) -> None:
     worker = Recorded([snapshots.calm()])
     app = HttptopApp(worker)
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.press(key)
+        await Player(pilot).press(key)
     assert app.return_code == 0
     assert worker.stopped
 
@@ -65,7 +70,6 @@ async def test_pid_is_picked_from_the_list() -> None:
         await pilot.press("p")
         assert isinstance(app.screen, Pick)
         await pilot.press(*"java", "enter")
-        await pilot.pause()
         assert order(app) == ["/oauth2/token"]
         assert " pid:2790 " in text(app)
         assert {row.process.pid for row in app.view.processes} == {2790}
@@ -75,7 +79,6 @@ async def test_pid_is_typed() -> None:
     """`p` takes a pid that is not in the list yet."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("p", *"99999", "enter")
-        await pilot.pause()
         assert app.view.keep == parse("pid:99999")
         assert "none of 20 URLs passes the filter" in text(app)
 
@@ -84,7 +87,6 @@ async def test_method_is_picked() -> None:
     """`m` filters by method."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("m", *"DEL", "enter")
-        await pilot.pause()
         assert order(app) == ["/v1/cart/items"]
 
 
@@ -92,12 +94,10 @@ async def test_escape_takes_the_last_condition_away() -> None:
     """Filters combine; Esc removes them from the last to the first, and then does nothing."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("m", *"GET", "enter", "p", *"2311", "enter")
-        await pilot.pause()
         assert app.view.keep == parse("method:GET pid:2311")
         await pilot.press("escape")
         assert app.view.keep == parse("method:GET")
         await pilot.press("escape", "escape")
-        await pilot.pause()
         assert not app.view.keep.active
         assert len(order(app)) == 20
 
@@ -106,16 +106,12 @@ async def test_filter_while_typing() -> None:
     """`/` filters with each letter; what is half written changes nothing; Enter keeps it, Esc does not."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("slash", *"cart")
-        await pilot.pause()
         assert set(order(app)) == {"/v1/cart/items", "/v1/cart/items/quantity"}
         await pilot.press("space", *"status:")
-        await pilot.pause()
         assert len(order(app)) == 4
         await pilot.press("escape")
-        await pilot.pause()
         assert len(order(app)) == 20
         await pilot.press("slash", *"status:5xx", "enter")
-        await pilot.pause()
         assert app.view.keep == parse("status:5xx")
         assert isinstance(app.screen.focused, Urls)
 
@@ -124,7 +120,6 @@ async def test_wrong_filter_is_explained() -> None:
     """A condition that makes no sense is not taken, and the screen says why."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("slash", *"status:9", "enter")
-        await pilot.pause()
         assert "that is no status" in text(app)
         assert app.screen.has_class("-asking")
 
@@ -135,12 +130,10 @@ async def test_pause_holds_the_screen_while_counting_goes_on() -> None:
     after = dataclasses.replace(snapshots.later(before, seconds=75.0), requests_per_s=4321.0)
     async with running(before) as (app, pilot):
         await pilot.press("space")
-        app.publish(after)
-        await pilot.pause()
+        await pilot.publish(after)
         assert "paused, 1m15s old" in text(app)
         assert "4.3k req/s" not in text(app)
         await pilot.press("space")
-        await pilot.pause()
         assert "4.3k req/s" in text(app)
         assert "paused" not in text(app)
 
@@ -149,7 +142,6 @@ async def test_filter_works_while_paused() -> None:
     """What is frozen can still be filtered."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("space", "m", *"DEL", "enter")
-        await pilot.pause()
         assert order(app) == ["/v1/cart/items"]
 
 
@@ -157,7 +149,6 @@ async def test_help_names_every_key() -> None:
     """`?` shows what each binding says of itself; Esc closes it."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press("question_mark")
-        await pilot.pause()
         assert isinstance(app.screen, Help)
         shown = text(app)
         for keys, description in explained(Main.BINDINGS):
@@ -189,10 +180,8 @@ async def test_click_on_a_title_sorts(key: str) -> None:
         x = next(x for x in range(120) if urls._column_at(x) == key)
         urls.sort.key = ""
         await pilot.click(Urls, offset=(x, 1))
-        await pilot.pause()
         assert (urls.sort.key, urls.sort.reverse) == (key, False)
         await pilot.click(Urls, offset=(x, 1))
-        await pilot.pause()
         assert (urls.sort.key, urls.sort.reverse) == (key, True)
 
 
@@ -202,7 +191,7 @@ async def test_click_on_a_title_sorts(key: str) -> None:
 ])
 async def test_first_sort(key: str, urls: str, processes: str) -> None:
     """The order asked for on the command line holds in the panes that have such a column."""
-    app = HttptopApp(Recorded(()), sort=key)
+    app = HttptopApp(Recorded(()), settings=Settings(sort=key))
     async with app.run_test(size=SIZE):
         assert (app.screen.query_one(Urls).sort.key, app.screen.query_one(Processes).sort.key) == (urls, processes)
 
@@ -224,8 +213,7 @@ async def test_cursor_stays_on_its_row() -> None:
         assert urls.selected is not None
         assert urls.key(urls.selected) == urls.key(marked)
         await pilot.press("home")
-        app.publish(snapshot)
-        await pilot.pause()
+        await pilot.publish(snapshot)
         assert urls._index == 0
 
 
@@ -248,7 +236,6 @@ async def test_digits_bring_a_pane_up(key: str, kind: type[Canvas], size: tuple[
     """A digit moves to its pane, which gets the screen where there is no room beside the others."""
     async with running(snapshots.calm(), size) as (app, pilot):
         await pilot.press(key)
-        await pilot.pause()
         pane = app.screen.query_one(kind)
         assert pane.has_focus
         assert pane.size.height >= 5
@@ -257,13 +244,12 @@ async def test_digits_bring_a_pane_up(key: str, kind: type[Canvas], size: tuple[
 async def test_maximise_and_back() -> None:
     """`+` gives the pane the screen; `+` or Esc gives it back."""
     async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("2")
         for back in ("plus", "escape"):
-            await pilot.press("2", "plus")
-            await pilot.pause()
+            await pilot.press("plus")
             assert app.screen.query_one(Processes).size.height == 40 - 4 - 1
             assert not app.screen.query_one(Urls).display
             await pilot.press(back)
-            await pilot.pause()
             assert app.screen.query_one(Urls).display
 
 
@@ -295,9 +281,8 @@ async def test_palette_knows_every_action() -> None:
         assert {binding.tooltip or binding.description for binding in Main.BINDINGS} - names == {"search all commands"}
         await pilot.press("ctrl+p", *"counting goes")
         await app.workers.wait_for_complete()
-        await pilot.pause(0.5)
+        await pilot.until(lambda: app.screen.query_one(CommandList).option_count == 1)
         await pilot.press("enter", "enter")
-        await pilot.pause()
         assert app.view.paused
 
 
@@ -306,7 +291,6 @@ async def test_keys_line_can_be_clicked() -> None:
     async with running(snapshots.calm()) as (app, pilot):
         line = text(app).splitlines()[-1]
         await pilot.click("#keys", offset=(line.index("pause"), 0))
-        await pilot.pause()
         assert app.view.paused
 
 
@@ -328,13 +312,10 @@ async def test_reset_asks_first() -> None:
     after = snapshots.later(before, growth=1.1)
     async with running(before) as (app, pilot):
         await pilot.press("R", "n")
-        await pilot.pause()
         assert app.view.snapshot == before
         await pilot.press("R", "y")
-        await pilot.pause()
         assert app.view.snapshot.totals.requests == 0
-        app.publish(after)
-        await pilot.pause()
+        await pilot.publish(after)
         assert app.view.total.requests == after.totals.requests - before.totals.requests
         assert app.view.snapshot.totals.requests == app.view.total.requests
         assert "00:00:01" in text(app)
@@ -345,11 +326,9 @@ async def test_paths_can_be_grouped() -> None:
     async with running(snapshots.many(200)) as (app, pilot):
         requests = app.view.total.requests
         await pilot.press("g")
-        await pilot.pause()
         assert set(order(app)) == {"/item/:id/view"}
         assert app.view.total.requests == requests
         await pilot.press("g")
-        await pilot.pause()
         assert len(order(app)) == 200
 
 
@@ -361,21 +340,52 @@ async def test_queries_can_be_hidden() -> None:
     async with running(snapshot) as (app, pilot):
         assert "secret" in text(app)
         await pilot.press("k")
-        await pilot.pause()
         assert "secret" not in text(app)
         assert len(order(app)) == 20
 
 
-async def test_export_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`e` saves what passes the filter as JSON under a new name each time."""
+@pytest.mark.parametrize(("key", "kind"), [("j", "json"), ("c", "csv")])
+async def test_export_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, kind: str) -> None:
+    """`e` saves what passes the filter as JSON or CSV under a new name each time."""
     monkeypatch.chdir(tmp_path)
     async with running(snapshots.calm(), keep="method:DELETE") as (_, pilot):
-        await pilot.press("e", "e")
-        await pilot.pause()
+        await pilot.press("e", key, "e", key)
     files = sorted(tmp_path.iterdir())  # noqa: ASYNC240 (the app has ended)
-    assert [file.name for file in files] == ["httptop-20250615T151924Z-2.json", "httptop-20250615T151924Z.json"]
+    assert [file.name for file in files] == [f"httptop-20250615T151924Z-2.{kind}", f"httptop-20250615T151924Z.{kind}"]
     for file in files:
-        assert [row["path"] for row in json.loads(file.read_text())["urls"]] == ["/v1/cart/items"]
+        text = file.read_text()
+        rows = json.loads(text)["urls"] if kind == "json" else list(csv.DictReader(io.StringIO(text)))
+        assert [(row["path"], int(row["requests"])) for row in rows] == [("/v1/cart/items", 2043)]
+
+
+async def test_export_can_be_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Esc saves nothing."""
+    monkeypatch.chdir(tmp_path)
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("e", "escape")
+        assert isinstance(app.screen, Main)
+    assert not list(tmp_path.iterdir())  # noqa: ASYNC240 (the app has ended)
+
+
+@pytest.mark.parametrize(("pane", "column", "value"), [
+    ("1", "path", "/v1/products"), ("2", "comm", "gunicorn"), ("3", "path", "/export/full/2025/catalogue.xml"),
+    ("5", "server", "10.0.0.5:8080"),
+])
+async def test_csv_is_of_the_pane(pane: str, column: str, value: str) -> None:
+    """CSV has the rows of the pane that one is in, in their order."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press(*pane if pane != "1" else ())
+        rows = list(csv.DictReader(io.StringIO(csv_text(app.screen._pane().rows_shown(), app.view.snapshot))))
+        assert rows[0][column] == value
+        assert len(rows) == len(app.screen._pane().rows_shown())
+
+
+def test_csv_is_harmless() -> None:
+    """What the network sent begins no formula and moves no cursor."""
+    group = UrlGroup("GET", "=cmd|' /C calc'!A0", "/\x1b[2J")
+    text = csv_text([group], Snapshot())
+    assert "'=cmd" in text
+    assert r"/\x1b[2J" in text
 
 
 async def test_export_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,8 +396,7 @@ async def test_export_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "cwd", lambda: gone)
     gone.rmdir()
     async with running(snapshots.calm()) as (app, pilot):
-        await pilot.press("e")
-        await pilot.pause()
+        await pilot.press("e", "j")
         assert [note.title for note in app._notifications] == ["not saved"]
 
 
@@ -412,21 +421,74 @@ def test_curl_cannot_be_broken_out_of(method: str, host: str, path: str, command
     assert command.isprintable()
 
 
-async def test_delay() -> None:
-    """`d` refreshes less often, round the delays and back; counting goes on."""
-    first = snapshots.calm()
-    async with running(first) as (app, pilot):
-        await pilot.press("d")
-        await pilot.pause()
-        assert "every 2s" in text(app)
-        second, third = snapshots.later(first, 1.0), snapshots.later(first, 2.0)
-        app.publish(second)
-        await pilot.pause()
-        assert app.view.snapshot is first
-        assert app.view.latest is second
-        app.publish(third)
-        await pilot.pause()
-        assert app.view.snapshot is third
-        await pilot.press("d", "d", "d")
-        await pilot.pause()
-        assert "every" not in text(app).splitlines()[0]
+@pytest.mark.parametrize(("keys", "delay_s", "shown"), [
+    ((*"0.2", "enter"), 0.2, "every 0.2s"), (("down", "enter"), 0.25, "every 0.25s"),
+    ((*"3", "enter"), 3.0, "every 3s"),
+    (("escape",), 1.0, ""), ((*"0.001", "enter", "escape"), 1.0, ""), ((*"1", "enter"), 1.0, ""),
+])
+async def test_delay(keys: tuple[str, ...], delay_s: float, shown: str) -> None:
+    """`d` takes faster and slower refreshes, from the list or typed; the header says so."""
+    worker = Recorded([snapshots.calm()])
+    app = HttptopApp(worker)
+    async with app.run_test(size=SIZE) as pilot:
+        await Player(pilot).press("d", *keys)
+        assert worker.delay_s == delay_s
+        assert isinstance(app.screen, Main)
+        assert shown in text(app).splitlines()[0]
+        assert bool(shown) == ("every" in text(app).splitlines()[0])
+
+
+@pytest.mark.parametrize("digit", ["1", "2", "3", "4"])
+async def test_digit_again_gives_the_screen(digit: str) -> None:
+    """The digit of the pane that one is in gives it the screen, and back."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press(*["2"] if digit == "1" else [], digit, digit)
+        assert app.screen.focused.size.height == 40 - 4 - 1
+        await pilot.press(digit)
+        assert app.screen.focused.size.height < 40 - 4 - 1
+
+
+async def run_with(settings: Settings, *keys: str, size: tuple[int, int] = SIZE) -> HttptopApp:
+    app = HttptopApp(Recorded(()), settings=settings)
+    async with app.run_test(size=size) as pilot:
+        await Player(pilot).publish(snapshots.calm())
+        await Player(pilot).press(*keys)
+        app.seen = text(app)  # type: ignore[attr-defined]
+        app.shown = {pane.id: pane.region.height > 1 for pane in app.screen.query(".pane")}  # type: ignore[attr-defined]
+        app.columns = {pane.id: pane.shown_columns() for pane in app.screen.query(".pane").results(Pane)}  # type: ignore[attr-defined]
+    return app
+
+
+async def test_columns_are_settled() -> None:
+    """The columns of config.toml are those of the pane, in its order; "methods" is one to each method."""
+    settings = Settings(columns=(("urls", ("p95", "url", "5xx")), ("processes", ("comm", "methods"))))
+    app = await run_with(settings, size=(200, 60))
+    assert app.columns["urls"] == ["p95", "url", "5xx"]
+    assert app.columns["processes"][:3] == ["comm", "method:GET", "method:POST"]
+    assert "status" in app.columns["log"]
+
+
+async def test_settled_columns_go_from_the_end_when_room_is_short() -> None:
+    """What was named first stays."""
+    settings = Settings(columns=(("urls", ("rate", "url", *("p50", "p95", "p99", "max", "bytes", "errors"))),))
+    app = await run_with(settings, size=(60, 24))
+    assert app.columns["urls"] == ["rate", "url", "p50", "p95", "p99"][:len(app.columns["urls"])]
+    assert len(app.columns["urls"]) >= 3
+
+
+async def test_panes_are_settled() -> None:
+    """Only the panes of config.toml are on the screen; a digit brings up another one."""
+    app = await run_with(Settings(panes=("urls", "log")))
+    assert app.shown == {"urls": True, "processes": False, "inflight": False, "losses": False, "log": True}
+    app = await run_with(Settings(panes=("processes",)))
+    assert [name for name, shown in app.shown.items() if shown] == ["processes"]
+    app = await run_with(Settings(panes=("processes",)), "1")
+    assert [name for name, shown in app.shown.items() if shown] == ["urls"]
+
+
+@pytest.mark.parametrize(("theme", "name"), [
+    ("dark", "httptop-dark"), ("light", "httptop-light"), ("terminal", "httptop-terminal"),
+])
+async def test_theme_is_settled(theme: str, name: str) -> None:
+    """The theme of config.toml is the first one."""
+    assert (await run_with(Settings(theme=theme))).theme == name

@@ -14,6 +14,7 @@ from httptop.errors import HttptopError, MissingFeatureError
 from httptop.snapshot import Snapshot
 from httptop.tui.app import HttptopApp
 from tests.tui import snapshots
+from tests.tui.player import Player
 from tests.tui.shoot import SIZES, Recorded
 
 Compare = Callable[..., bool]
@@ -29,16 +30,15 @@ def pictured(compare: Compare, items: list[Snapshot | HttptopError], size: tuple
     """Whether the screen after these Snapshots and keys looks as recorded."""
 
     async def play(pilot: Pilot[None]) -> None:
-        for item in items:
-            pilot.app.publish(item)
-            await pilot.pause()
-        await pilot.press(*keys)
-        await pilot.pause()
+        player = Player(pilot)
+        await player.publish(*items)
+        await player.press(*keys)
+        await player.pause()
 
     return compare(HttptopApp(Recorded(())), terminal_size=size, run_before=play)
 
 
-@pytest.mark.parametrize("state", ["calm", "error_burst", "losses", "empty", "hostile"])
+@pytest.mark.parametrize("state", ["calm", "error_burst", "losses", "empty", "gone", "hostile"])
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_main_screen(snap_compare: Compare, state: str, size: tuple[int, int]) -> None:
     """The main screen in each state looks as recorded."""

@@ -16,7 +16,8 @@ from tests.tui.shoot import Recorded
 
 KEYS = ("question_mark escape slash a colon escape slash s t a t u s colon 5 x x enter p down enter escape m G enter "
         "escape escape space space less_than_sign greater_than_sign r plus plus 1 2 3 4 tab enter escape 1 down enter "
-        "pagedown space space escape t t ctrl+p t h e down enter escape escape up end home").split()
+        "pagedown space space escape t t d escape R n e escape 5 c g g k k ctrl+p t h e down enter escape escape up "
+        "end home").split()
 INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 INSTALLED += (httptop.__path__[0], sys.prefix, sys.base_prefix)
 late = []

@@ -12,17 +12,18 @@ from rich.cells import cell_len
 
 from httptop.errors import HttptopError, MissingFeatureError
 from httptop.losses import SKIPS
-from httptop.snapshot import LossRow, Snapshot
+from httptop.snapshot import LossRow, Snapshot, SourceInfo
 from httptop.tui.app import HttptopApp, Publication
 from httptop.tui.canvas import Canvas
 from httptop.tui.losses import SKIPS as EXPLAINED
 from httptop.tui.main import Main
 from httptop.tui.panes import Processes, Urls
 from tests.tui import snapshots
+from tests.tui.player import Player
 from tests.tui.shoot import SIZES, Recorded
 from tests.tui.test_keys import order, running, text
 
-STATES = ("empty", "calm", "error_burst", "losses", "hostile", "unknown_owners", "long_lived")
+STATES = ("empty", "gone", "calm", "error_burst", "losses", "hostile", "unknown_owners", "long_lived")
 
 
 class Never:
@@ -33,6 +34,9 @@ class Never:
         self.stopped = threading.Event()
 
     def start(self, publish: Callable[[Publication], None]) -> None:
+        pass
+
+    def set_delay(self, delay_s: float) -> None:
         pass
 
     def stop(self) -> None:
@@ -50,7 +54,7 @@ async def test_paints_before_the_worker_starts() -> None:
 
     app = HttptopApp(Watching(()))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await Player(pilot).until(lambda: seen)
     assert "attaching" in seen[0]
     assert "loading the BPF programs" in seen[0]
 
@@ -60,7 +64,8 @@ async def test_quit_while_attaching_waits_for_nobody() -> None:
     worker = Never()
     app = HttptopApp(worker)
     async with app.run_test(size=(80, 24)) as pilot:
-        await asyncio.wait_for(pilot.press("q"), 1)
+        await Player(pilot).press("q")
+        await asyncio.to_thread(worker.stopped.wait, 5)
     assert worker.stopped.is_set()
     assert not worker.released.is_set()
     worker.released.set()
@@ -71,8 +76,7 @@ async def test_failure_is_a_readable_screen(key: str) -> None:
     """An error says what and what to do; any key leaves with its exit code; the error can be told again."""
     error = MissingFeatureError("this kernel has no ring buffer", "boot a kernel from 5.8 on")
     async with running() as (app, pilot):
-        app.publish(error)
-        await pilot.pause()
+        await pilot.publish(error)
         assert error.what in text(app)
         assert error.do in text(app)
         await pilot.press(key)
@@ -83,9 +87,8 @@ async def test_failure_is_a_readable_screen(key: str) -> None:
 async def test_failure_is_not_overtaken() -> None:
     """Neither a Snapshot after it nor one before it, not yet shown, hides an error."""
     async with running() as (app, pilot):
-        app.publish(snapshots.calm())
-        app.publish(HttptopError("the interface is gone", "look at ip link"))
-        app.publish(snapshots.calm())
+        for item in (snapshots.calm(), HttptopError("the interface is gone", "look at ip link"), snapshots.calm()):
+            app.publish(item)
         await pilot.pause()
         assert "the interface is gone" in text(app)
 
@@ -119,7 +122,7 @@ async def test_bug_is_one_line_and_exit_code_1(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ZeroDivisionError):  # noqa: PT012 (it comes out at the end)
         async with app.run_test(size=(80, 24)) as pilot:
             app.call_later(lambda: 1 / 0)
-            await pilot.pause()
+            await Player(pilot).pause()
     assert app.return_code == 1
     assert app.failure is not None
     assert "ZeroDivisionError" in app.failure.what
@@ -131,7 +134,7 @@ async def test_waiting_for_traffic(seconds: float) -> None:
     """Without traffic the screen says where it listens, and after a while what to try."""
     async with running(snapshots.empty(seconds)) as (app, _):
         assert "waiting for HTTP on eth0" in text(app)
-        assert ("httptop -i any" in text(app)) == (seconds > 5)
+        assert ("httptop --check" in text(app)) == (seconds > 5)
         assert ("318 TLS connections" in text(app)) == (seconds > 5)
 
 
@@ -165,7 +168,6 @@ async def test_losses_pane_tells_cause_rate_and_remedy() -> None:
     async with running(before) as (app, pilot):
         app.publish(after)
         await pilot.press("4", "plus")
-        await pilot.pause()
         shown = text(app)
         for words in ("ring request", "50/s now", "ring response  not now", "narrow it with --port", "318 TLS flows"):
             assert words in shown
@@ -208,7 +210,6 @@ async def test_resize() -> None:
     async with running(snapshots.calm()) as (app, pilot):
         for size in ((200, 60), (30, 6), (80, 24), (120, 40)):
             await pilot.resize_terminal(*size)
-            await pilot.pause()
             assert len(text(app).splitlines()) == size[1]
         assert "/v1/products" in text(app)
 
@@ -238,9 +239,8 @@ async def test_ascii_and_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     app = HttptopApp(Recorded(()), ascii_only=True, color=False)
     async with app.run_test(size=(120, 40)) as pilot:
-        app.publish(snapshots.hostile())
-        await pilot.press("down")
-        await pilot.pause()
+        await Player(pilot).publish(snapshots.hostile())
+        await Player(pilot).press("down")
         assert text(app).replace("\n", "").isascii()
         for strip in app.screen._compositor.render_strips():
             for segment in strip:
@@ -256,13 +256,53 @@ async def test_eight_colours(monkeypatch: pytest.MonkeyPatch, term: str) -> None
     monkeypatch.delenv("COLORTERM")
     async with running(snapshots.error_burst()) as (app, pilot):
         await pilot.press("down")
-        await pilot.pause()
         for strip in app.screen._compositor.render_strips():
             for _, style, _ in strip:
                 for color in (style.color, style.bgcolor) if style else ():
                     assert color is None or color.is_default or color.number in range(8), color
         styles = [app.look.palette[name] for name in ("2xx", "3xx", "4xx", "5xx", "text")]
         assert len(set(styles)) == 5
+
+
+async def test_interface_gone_and_back() -> None:
+    """The screen says that it is gone, since when, and keeps what was counted; and that it is back."""
+    first = snapshots.calm()
+    source = dataclasses.replace(first.source, gone=first.source.interfaces)
+    async with running(first) as (app, pilot):
+        for seconds in (1.0, 13.0):
+            await pilot.publish(dataclasses.replace(snapshots.later(first, seconds), source=source))
+        assert "gone 12s" in text(app).splitlines()[0]
+        assert "/v1/products" in text(app)
+        await pilot.publish(snapshots.later(first, 20.0))
+        assert "live" in text(app).splitlines()[0]
+        assert [note.title for note in app._notifications] == ["eth0 is gone", "eth0 is back"]
+
+
+async def test_one_of_the_interfaces_is_gone() -> None:
+    """Which of several is named."""
+    both = dataclasses.replace(snapshots.calm().source, interfaces=("eth0", "wg0"), gone=("wg0",))
+    async with running(dataclasses.replace(snapshots.calm(), source=both)) as (app, _):
+        assert "wg0 gone 0s" in text(app).splitlines()[0]
+
+
+async def test_gone_before_any_traffic() -> None:
+    """With nothing to show the screen says what it waits for."""
+    empty = snapshots.empty()
+    source = dataclasses.replace(empty.source, gone=("eth0",))
+    async with running(dataclasses.replace(empty, source=source)) as (app, _):
+        assert "eth0 is gone" in text(app)
+        assert "goes on when an interface of this name is back" in text(app)
+
+
+async def test_hints_name_interfaces_with_traffic() -> None:
+    """Who watches the wrong interface is told which ones have traffic now."""
+    async with running(snapshots.empty()) as (app, pilot):
+        shown = text(app)
+        for words in ("traffic now on lo ", "httptop -i docker0", "httptop --netns PID", "318 TLS connections"):
+            assert words in shown
+        assert "another interface?" not in shown
+        await pilot.publish(dataclasses.replace(snapshots.empty(), source=SourceInfo("live", ("eth0",))))
+        assert "httptop -i any" in text(app)
 
 
 async def test_unknown_processes_are_a_row() -> None:
@@ -289,8 +329,7 @@ async def test_only_changed_lines_are_drawn_again() -> None:
         refresh = urls.refresh
         urls.refresh = lambda *regions, **options: (drawn.extend(region.y for region in regions), refresh(
             *regions, **options))[1]
-        app.publish(snapshot)
-        await pilot.pause()
+        await pilot.publish(snapshot)
         assert drawn == []
         app.publish(dataclasses.replace(snapshot, cells=tuple(
             dataclasses.replace(cell, requests=cell.requests + 1000) if cell.path == "/v1/search" else cell
@@ -327,15 +366,12 @@ async def test_details(keys: tuple[str, ...], words: tuple[str, ...]) -> None:
     """Enter tells all about the row, goes on counting, and Esc returns."""
     async with running(snapshots.calm()) as (app, pilot):
         await pilot.press(*keys)
-        await pilot.pause()
         shown = text(app)
         for word in words:
             assert word in shown, word
-        app.publish(snapshots.later(snapshots.calm(), growth=2.0))
-        await pilot.pause()
+        await pilot.publish(snapshots.later(snapshots.calm(), growth=2.0))
         assert text(app) != shown
         await pilot.press("escape")
-        await pilot.pause()
         assert isinstance(app.screen, Main)
 
 
@@ -345,11 +381,9 @@ async def test_details_of_anything(state: str) -> None:
     async with running(getattr(snapshots, state)(), (80, 24)) as (app, pilot):
         for pane in "123":
             await pilot.press(pane, "end", "enter")
-            await pilot.pause()
             for line in text(app).splitlines():
                 assert cell_len(line) == 80, line
             await pilot.press("pagedown", "escape")
-            await pilot.pause()
 
 
 def test_snapshots_agree_with_themselves() -> None:

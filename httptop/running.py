@@ -1,0 +1,160 @@
+"""Rows that are kept from Snapshot to Snapshot. Pure.
+
+The engine gives the same Cell object again while nothing in it changes, and all that a row shows is a sum: so of ten
+thousand cells only those are counted again that changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from httptop import stats
+from httptop.filters import Filter
+from httptop.rollup import EVERYTHING, UrlGroup, ends
+from httptop.snapshot import Cell, Latency, Process, ProcessRow, Snapshot
+
+ProcessKey = tuple["Process | None", str]
+
+
+class Tally:
+    """Sums over many cells, from which a cell can be taken away again."""
+
+    __slots__ = ("cells", "failed_now", "latency", "latency_max_ns", "methods_", "now", "recent", "requests",
+                 "responses", "statuses_")
+
+    def __init__(self) -> None:
+        self.cells = self.requests = self.responses = self.recent = self.failed_now = self.latency_max_ns = 0
+        self.methods_: dict[str, int] = {}
+        self.statuses_: dict[int, int] = {}
+        self.now: dict[str, int] = {}  # recent requests by class of their answer
+        self.latency: dict[int, int] = {}
+
+    def add(self, cell: Cell, sign: int, latencies: Iterable[tuple[int, int]]) -> None:
+        """Count `cell` in (1) or out (-1), and so many answers (more, or fewer) in each bucket of latency."""
+        self.cells += sign
+        self.requests += sign * cell.requests
+        self.responses += sign * cell.responses
+        self.recent += sign * cell.recent
+        if cell.requests:
+            self.methods_[cell.method] = self.methods_.get(cell.method, 0) + sign * cell.requests
+        if cell.status is not None:
+            self.statuses_[cell.status] = self.statuses_.get(cell.status, 0) + sign * cell.responses
+            name = f"{cell.status // 100}xx"
+            self.now[name] = self.now.get(name, 0) + sign * cell.recent
+        latency = self.latency
+        for index, count in latencies:
+            latency[index] = latency.get(index, 0) + count
+        self.latency_max_ns = max(self.latency_max_ns, cell.latency_max_ns)  # what was slow once stays the slowest
+
+    def classes_now(self) -> dict[str, int]:
+        """Recent answered requests by status class ("2xx")."""
+        return {name: count for name, count in self.now.items() if count}
+
+    def methods(self) -> tuple[tuple[str, int], ...]:
+        """Requests by method, sorted by it."""
+        return tuple(sorted((name, count) for name, count in self.methods_.items() if count))
+
+    def statuses(self) -> tuple[tuple[int, int], ...]:
+        """Responses by status, sorted by it."""
+        return tuple(sorted((status, count) for status, count in self.statuses_.items() if count))
+
+    def latency_ms(self) -> Latency | None:
+        """Quantiles over the answered exchanges."""
+        return stats.latency_ms([pair for pair in self.latency.items() if pair[1]], self.latency_max_ns)
+
+
+def _less(latencies: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    return [(index, -count) for index, count in latencies]
+
+
+def _key(cell: Cell) -> tuple[object, ...]:
+    return cell.method, cell.host, cell.path, cell.status, cell.server, cell.client
+
+
+class Running:
+    """What passes one filter: URL rows, process rows, and all of it."""
+
+    def __init__(self, keep: Filter = EVERYTHING) -> None:
+        self.total = Tally()
+        self._keep = keep
+        self._everything = not keep.active
+        self._roles = keep.roles
+        self._cells: Sequence[Cell] = ()
+        self._urls: dict[tuple[str, str, str], UrlGroup] = {}
+        self._processes: dict[ProcessKey, Tally] = {}
+
+    def take(self, cells: Sequence[Cell]) -> None:
+        """The cells of the next Snapshot, in the order of the one before as far as that goes."""
+        before, self._cells = self._cells, cells
+        both = min(len(before), len(cells))
+        for old, new in zip(before, cells, strict=False):
+            if old is not new:
+                self._change(old, new)
+        for cell in before[both:]:
+            self._count(cell, -1, _less(cell.latency))
+        for cell in cells[both:]:
+            self._count(cell, 1, cell.latency)
+
+    def _change(self, old: Cell, new: Cell) -> None:
+        """Mostly the same cell a little later: few of its buckets have changed."""
+        if self._passes(old) and self._passes(new) and _key(old) == _key(new):
+            fewer, more = set(old.latency), set(new.latency)
+            self._count(old, -1, _less(fewer - more))
+            self._count(new, 1, more - fewer)
+        else:
+            self._count(old, -1, _less(old.latency))
+            self._count(new, 1, new.latency)
+
+    def _passes(self, cell: Cell) -> bool:
+        return self._everything or self._keep.matches(cell)
+
+    def _count(self, cell: Cell, sign: int, latencies: Collection[tuple[int, int]]) -> None:
+        if not cell.method or not self._passes(cell):
+            return
+        self.total.add(cell, sign, latencies)
+        self._count_url(cell, sign)
+        for key in ends(cell, self._roles):
+            if self._everything or self._keep.shows(key[0]):
+                tally = self._processes.get(key)
+                if tally is None:
+                    tally = self._processes[key] = Tally()
+                tally.add(cell, sign, latencies)
+
+    def _count_url(self, cell: Cell, sign: int) -> None:
+        key = (cell.method, cell.host, cell.path)
+        group = self._urls.get(key)
+        if group is None:
+            group = self._urls[key] = UrlGroup(*key)
+        if sign > 0:
+            group.add(cell)
+            return
+        group.remove(cell)
+        if not group.cells:
+            del self._urls[key]
+
+    def urls(self) -> list[UrlGroup]:
+        """One group per (method, host, path), in no order."""
+        return list(self._urls.values())
+
+    def methods(self) -> tuple[str, ...]:
+        """Those that were seen, most frequent first."""
+        return tuple(name for name, _ in sorted(self.total.methods(), key=lambda item: (-item[1], item[0])))
+
+    def processes(self, snapshot: Snapshot) -> list[ProcessRow]:
+        """As `rollup.processes`, of the Snapshot whose cells were taken last."""
+        accepts = {row.process: row for row in snapshot.accepts}
+        how: dict[ProcessKey, list[tuple[str, int]]] = {}
+        for row in snapshot.attribution:
+            how.setdefault((row.process, row.role), []).append((row.how, row.exchanges))
+        tallies = {key: tally for key, tally in self._processes.items() if tally.cells}
+        if self._everything:
+            for accept in snapshot.accepts:  # a process that accepted but was asked nothing is worth a row
+                tallies.setdefault((accept.process, "server"), Tally())
+        rows = []
+        for (process, role), tally in tallies.items():
+            accepted = accepts.get(process) if process is not None and role == "server" else None
+            rows.append(ProcessRow(
+                process, role, tally.requests, tally.recent / snapshot.rate_window_s, tally.methods(),
+                tally.statuses(), accepted.accepts if accepted else 0, accepted.accepts_per_s if accepted else 0.0,
+                tally.latency_ms(), tuple(sorted(how.get((process, role), ())))))
+        return sorted(rows, key=lambda row: (-row.requests, row.role, row.process.pid if row.process else 0))

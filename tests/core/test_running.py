@@ -1,0 +1,94 @@
+"""Rows that are kept from Snapshot to Snapshot are those that would be made anew."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+
+from httptop import rollup
+from httptop.filters import parse
+from httptop.rollup import UrlGroup
+from httptop.running import Running
+from httptop.snapshot import AcceptRow, AttributionRow, Cell, Process, Snapshot
+
+PROCESSES = (Process(1, "nginx", 1.0), Process(2, "curl", 2.0), None)
+
+
+def some_cell(rng: random.Random) -> Cell:
+    return Cell(rng.choice(("GET", "POST", "")), f"h{rng.randrange(3)}", f"/{rng.randrange(4)}",
+                rng.choice((200, 404, 500, None)), rng.choice(PROCESSES), rng.choice(PROCESSES))
+
+
+def later(rng: random.Random, cell: Cell) -> Cell:
+    """More of it."""
+    latency = dict(cell.latency)
+    for _ in range(rng.randrange(4)):
+        bucket = rng.randrange(900, 930)
+        latency[bucket] = latency.get(bucket, 0) + 1
+    return dataclasses.replace(
+        cell, requests=cell.requests + rng.randrange(3), responses=cell.responses + rng.randrange(3),
+        recent=rng.randrange(9), latency=tuple(latency.items()), latency_max_ns=cell.latency_max_ns + rng.randrange(
+            2) * 60_000_000, response_bytes=cell.response_bytes + 10)
+
+
+def next_cells(rng: random.Random, cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    """Some change, some are new, some were folded into others."""
+    changed = [later(rng, cell) if rng.random() < 0.4 else cell for cell in cells]
+    if rng.random() < 0.2:
+        rng.shuffle(changed)
+        changed = changed[len(changed) // 3:]
+    keys = {rollup_key(cell) for cell in changed}
+    for _ in range(rng.randrange(6)):
+        cell = some_cell(rng)
+        if rollup_key(cell) not in keys:
+            keys.add(rollup_key(cell))
+            changed.append(later(rng, cell))
+    return tuple(changed)
+
+
+def rollup_key(cell: Cell) -> tuple[object, ...]:
+    return cell.method, cell.host, cell.path, cell.status, cell.server, cell.client
+
+
+def url_rows(groups: list[UrlGroup]) -> set[object]:
+    return {(group.row(5.0), group.recent, group.errors, group.failed_now) for group in groups}
+
+
+@pytest.mark.parametrize("terms", ["", "status:5xx", "!host:h1", ">100ms", "pid:1", "role:client method:GET"])
+@pytest.mark.parametrize("seed", range(8))
+def test_same_as_made_anew(terms: str, seed: int) -> None:
+    """URL rows, process rows and sums, whatever changed, came and went, under any filter."""
+    rng, keep = random.Random(seed), parse(terms)
+    running, cells = Running(keep), ()
+    slowest: dict[object, int] = {}
+    for _ in range(25):
+        cells = next_cells(rng, cells)
+        snapshot = Snapshot(cells=cells, rate_window_s=5.0, accepts=(AcceptRow(PROCESSES[0], 3, 0.5),),
+                            attribution=(AttributionRow(PROCESSES[0], "server", "recv", 9),))
+        running.take(cells)
+        assert url_rows(running.urls()) == url_rows(rollup.url_groups(snapshot, keep))
+        total = rollup.total(snapshot, keep)
+        assert (running.total.requests, running.total.recent) == (total.requests, total.recent)
+        assert running.total.classes_now() == total.classes_now()
+        rows = rollup.processes(snapshot, keep)
+        for made, kept in zip(rows, running.processes(snapshot), strict=True):
+            key = (made.process, made.role)
+            slowest[key] = max(slowest.get(key, 0), made.latency_ms.max if made.latency_ms else 0)
+            assert dataclasses.replace(kept, latency_ms=None) == dataclasses.replace(made, latency_ms=None)
+            if made.latency_ms is not None and made.latency_ms.max == slowest[key]:
+                assert kept.latency_ms == made.latency_ms
+
+
+def test_what_did_not_change_is_not_looked_at() -> None:
+    """Of ten thousand cells one that changed is two to count: out as it was, in as it is."""
+    cells = tuple(Cell("GET", "h", f"/{number}", 200, None, None, 1, 1) for number in range(10_000))
+    running = Running()
+    running.take(cells)
+    counted = []
+    count = running._count
+    running._count = lambda cell, sign, latencies: (counted.append(sign), count(cell, sign, latencies))  # type: ignore[assignment, return-value]
+    running.take((*cells[:70], dataclasses.replace(cells[70], requests=2), *cells[71:]))
+    assert counted == [-1, 1]
+    assert running.total.requests == 10_001
