@@ -128,7 +128,7 @@ class World:
         def engine(source: Source) -> Engine:
             live = source.info.kind == "live"
             return Engine(source.info, source.epoch_offset_ns, identify if live else _nobody,
-                          source.owner if live else not_found, keep_query=options.keep_query,
+                          source.owner if live else not_found, keep_query=options.keep_query, board=source.board,
                           exchanges=exchanges, recent=recent)
 
         return engine
