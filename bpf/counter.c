@@ -46,6 +46,7 @@ struct start {
 	__u32 offset, available; /* of the payload */
 	__u32 found;             /* by its first bytes alone, see classify_start() */
 	__u8 data[DATA_MAX] __attribute__((aligned(8)));
+	__u64 behind; /* a word that begins within `data` may end here */
 };
 
 BPF_TABLE("percpu_array", u32, struct counts, counts, WAYS);

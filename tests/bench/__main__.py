@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -43,6 +44,7 @@ def main() -> int:
     if absent or os.geteuid() != 0:
         print(f"needs root and {', '.join(NEEDED)}; missing: {', '.join(absent) or 'root'}", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended all the same
     machine = f"Linux {platform.release()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
     print(f"{machine}\n\n| what | median | range | note |\n|---|---:|---:|---|")
     rows = [row.as_json() for row in _run(options.names or MEASUREMENTS, quick=options.quick)]

@@ -145,5 +145,6 @@ def screen(arena: Arena, *flags: str) -> Iterator[Watched]:
         yield watched
 
 
-# A variant is one more line: "batch, --flag": lambda arena: batch(arena, "--flag")
-WATCHERS: dict[str, Watcher] = {"batch": batch, "screen": screen}
+WATCHERS: dict[str, Watcher] = {
+    "batch": batch, "screen": screen, "batch --no-fast-path": lambda arena: batch(arena, "--no-fast-path"),
+}
