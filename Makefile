@@ -24,6 +24,7 @@ $(VENV)/.ready: pyproject.toml .ci/packages
 	@test -x $(VENV)/bin/python || "$$(.ci/packages python)" -m venv $(VENV)
 	@echo "httptop: installing into $(VENV), with what it needs from PyPI"
 	@$(PIP) --editable .
+	@$(VENV)/bin/python -m compileall -q httptop
 	@touch $@
 	@echo "httptop: ready; start it with: sudo $(CURDIR)/$(VENV)/bin/httptop"
 

@@ -142,9 +142,13 @@ class Worker:
         """Publish every `delay_s` from now on; heard within READ_S."""
         self._delay_s = delay_s
 
-    def stop(self) -> None:
-        """End, and wait until it has let go of the kernel."""
+    def abandon(self) -> None:
+        """Tell it to end, without waiting: what it holds goes with this process, and what it has started ends."""
         self._stop.set()
         self._source.abort()
+
+    def stop(self) -> None:
+        """End, and wait until it has let go of the kernel."""
+        self.abandon()
         if self._thread is not None:
             self._thread.join(STOP_S)

@@ -84,6 +84,7 @@ class HttptopApp(App[None]):
             self.register_theme(palette.theme)
         first = next((one for one in self._palettes if one.name.endswith(settings.theme)), self._palettes[0])
         self.theme = first.name
+        self.stylesheet.set_variables(self.get_css_variables())  # so that it is parsed once, with these
         self.look = Look(first, ASCII if ascii_only else UNICODE)
         self.view = View(initial_filter)
         self.view.delay_s = settings.delay
@@ -109,6 +110,7 @@ class HttptopApp(App[None]):
 
     def _start_worker(self) -> None:
         gc.freeze()  # modules stay: looking through them for garbage makes a screen of 10,000 rows stutter
+        gc.enable()  # cli.py stops it until the first paint
         if self._stopping is None:
             self._worker.start(self.publish)
 
@@ -169,6 +171,15 @@ class HttptopApp(App[None]):
             if binding.action != "app.command_palette":
                 yield SystemCommand(binding.tooltip or binding.description, f"key {key_name(binding.key)}",
                                     partial(screen.run_action, binding.action))
+
+    def _watch_theme(self, theme_name: str) -> None:
+        """Textual's hook: what it does here before anything is shown is to parse and apply all CSS a second time."""
+        if self.is_running:
+            super()._watch_theme(theme_name)
+        else:
+            self.set_class(self.current_theme.dark, "-dark-mode", update=False)
+            self.set_class(not self.current_theme.dark, "-light-mode", update=False)
+            self.add_class(f"-theme-{theme_name}", update=False)
 
     def _fatal_error(self) -> None:
         """Textual's hook for our own bugs: its traceback shows the values of all variables, and needs files to read."""

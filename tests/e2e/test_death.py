@@ -84,6 +84,17 @@ def test_screen_quits(wire: Site) -> None:
         assert "Traceback" not in window.screen
 
 
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.3])
+def test_screen_quits_while_it_starts(wire: Site, after_s: float) -> None:
+    """`q` also ends what the loader child has begun."""
+    with nothing_left() as sessions, terminal(wire.server.command(*HTTPTOP, "-i", "veth0")) as window:
+        sessions.append(window.pid)
+        window.wait_text("httptop")
+        time.sleep(after_s)  # the moment is what is being varied
+        window.keys("q")
+        assert window.wait_exit(3) == 0
+
+
 def test_screen_killed(wire: Site) -> None:
     """SIGKILL to the screen leaves as little as to a batch run."""
     with nothing_left() as sessions, terminal(wire.server.command(*HTTPTOP, "-i", "veth0")) as window:
