@@ -52,6 +52,8 @@ class Board:
     def __init__(self, fds: Mapping[str, int]) -> None:
         self._maps = {name: mmap.mmap(fds[name], -(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
                       for name, size in SIZES.items()}
+        # One word at a time, in one piece: struct goes byte by byte.
+        self._words = {name: memoryview(view).cast("Q") for name, view in self._maps.items()}
         self._seed, factor = (int.from_bytes(os.urandom(8), "little") for _ in range(2))
         self._factor = factor | 1
         SETTINGS.pack_into(self._maps["settings"], 0, self._seed, self._factor, 0)
@@ -72,6 +74,8 @@ class Board:
 
     def close(self) -> None:
         """Unmap."""
+        for words in self._words.values():
+            words.release()
         for view in self._maps.values():
             view.close()
 
@@ -110,7 +114,7 @@ class Board:
             self._cells[at] = (0, [0] * LATENCY_BUCKETS)
             view, start = self._maps["cells"], at * _CELL_BYTES
             view[start : start + len(key)] = key[:_ANSWER_AT] + bytes(4) + key[_ANSWER_AT + 4 :]
-            _WORD.pack_into(view, start + _LATENCY_MAX_AT, latency_max_ns)
+            self._publish("cells", start + _LATENCY_MAX_AT, latency_max_ns)
             _HALF.pack_into(view, start + _ANSWER_AT, answer + 1)
         return at
 
@@ -129,7 +133,7 @@ class Board:
         self._publish("settings", 16, samples)
 
     def _publish(self, name: str, at: int, value: int) -> None:
-        _WORD.pack_into(self._maps[name], at, value)
+        self._words[name][at // 8] = value
 
     def _mixed(self, value: int, word: int) -> int:
         value = ((value ^ word) * self._factor) & _64
@@ -152,7 +156,7 @@ class Board:
         view, found = self._maps["cells"], []
         for at, (bytes_before, before) in self._cells.items():
             start = at * _CELL_BYTES
-            (total,) = _WORD.unpack_from(view, start + _BYTES_AT)
+            total = self._words["cells"][(start + _BYTES_AT) // 8]
             if total != bytes_before:
                 with memoryview(view) as raw, raw[start + _HISTOGRAM_AT : start + _CELL_BYTES].cast("I") as words:
                     now = words.tolist()
@@ -164,14 +168,16 @@ class Board:
 
     def held(self) -> list[Held]:
         """Requests that wait in the kernel."""
-        with memoryview(self._maps["tracks"]) as raw:
+        view = self._maps["tracks"]
+        with memoryview(view) as raw:
             asked = bytes(raw[_ASKED_AT : SIZES["tracks"] : TRACK.size])
         found = []
         at = asked.find(b"\1")
         while at >= 0:
-            flow, state, client, waits, _, *_, template, asked_ns = TRACK.unpack_from(
-                self._maps["tracks"], at * TRACK.size)
-            if state == TRACK_FAST and waits:
+            row = view[at * TRACK.size : (at + 1) * TRACK.size]
+            flow, state, client, waits, _, *_, template, asked_ns = TRACK.unpack(row)
+            still = row == view[at * TRACK.size : (at + 1) * TRACK.size]  # not while the kernel writes it
+            if state == TRACK_FAST and waits and still:
                 found.append(Held(template - 1, flow, client, asked_ns))
             at = asked.find(b"\1", at + 1)
         return found
