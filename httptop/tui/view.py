@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from httptop import rollup
 from httptop.filters import Filter, Term
+from httptop.paths import grouped
 from httptop.rollup import EVERYTHING, UrlGroup
 from httptop.running import Running
 from httptop.snapshot import Exchange, InFlightRow, ProcessRow, Snapshot
@@ -64,7 +65,7 @@ class View:
             snapshot = reshape.since(snapshot, self._reset)
         if self.hide_query:
             snapshot = reshape.with_paths(snapshot, reshape.without_query)
-        return reshape.with_paths(snapshot, reshape.grouped) if self.group_paths else snapshot
+        return reshape.with_paths(snapshot, grouped) if self.group_paths else snapshot
 
     def reshape(self, *, group_paths: bool | None = None, hide_query: bool | None = None) -> None:
         """See the same Snapshot otherwise; None leaves a setting as it is."""
