@@ -19,7 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from httptop import options as command_line
-from httptop import settings
+from httptop import paths, settings
 from httptop.errors import HttptopError, UsageError
 from httptop.options import HelpRequested, Options
 from httptop.stopping import Signals, Stopped
@@ -128,9 +128,11 @@ class World:
 
         def engine(source: Source) -> Engine:
             live = source.info.kind == "live"
-            return Engine(source.info, source.epoch_offset_ns, identify if live else _nobody,
+            made = Engine(source.info, source.epoch_offset_ns, identify if live else _nobody,
                           source.owner if live else not_found, keep_query=options.keep_query, board=source.board,
                           exchanges=exchanges, recent=recent)
+            made.path_of = paths.counted(keep_query=options.keep_query, group=options.group_paths)
+            return made
 
         return engine
 

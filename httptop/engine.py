@@ -6,10 +6,10 @@ import heapq
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Sequence
 
-from httptop import losses, records, stats
+from httptop import losses, paths, records, stats
 from httptop.cells import Cells, Marks, MutableCell, Recent
 from httptop.decoder import Decoder
-from httptop.exchanges import Log, Told, exchange, path_of
+from httptop.exchanges import Log, Told, exchange
 from httptop.flows import Flow, Pending
 from httptop.http1 import Request, Response
 from httptop.in_kernel import Answered, InKernel, Waiting
@@ -29,7 +29,6 @@ from httptop.taught import Board
 
 FLOWS_MAX = 24576  # 35 MB when full; what is evicted was quiet for longest, and mostly has nothing open
 IN_FLIGHT_SHOWN = 200  # oldest first
-PATH_MAX = 1024  # characters of a path that are kept: what is longer is one row, told apart by its beginning
 HISTORY_S = 120
 MEMO_MAX = 8192  # exchanges whose cells are remembered: the same ones come again and again
 
@@ -53,6 +52,7 @@ class Engine:
         self._info = info
         self._epoch_offset_ns = epoch_offset_ns
         self._keep_query = keep_query
+        self.path_of = paths.counted(keep_query=keep_query)  # another one may be set before anything is fed
         self._start_ns: int | None = None
         self._marks: Marks | None = None
         self._owners = Owners(lookup, find)
@@ -248,10 +248,10 @@ class Engine:
                 self._attribution.setdefault((client.process, "client", client.how), Recent()))
 
     def _exchange(self, told: Told) -> Exchange:
-        return exchange(told, self._epoch_offset_ns, keep_query=self._keep_query)
+        return exchange(told, self._epoch_offset_ns, self.path_of, keep_query=self._keep_query)
 
     def _path(self, head: Request) -> str:
-        return path_of(head.target, keep_query=self._keep_query)[:PATH_MAX]
+        return self.path_of(head.target)
 
     # -- snapshots out ------------------------------------------------------------------------------------------
 

@@ -17,14 +17,6 @@ LATE_NS = 1_000_000_000  # a response whose end cannot be seen is told after so 
 Ends = Callable[[Flow, int], "tuple[Owned, Owned]"]
 
 
-def path_of(target: str, *, keep_query: bool) -> str:
-    """Request target -> path, from origin-form and absolute-form alike (RFC 9112 3.2)."""
-    path = target
-    if "://" in path[:8]:
-        path = "/" + path.split("://", 1)[1].partition("/")[2]
-    return path if keep_query else path.partition("?")[0].partition("#")[0]
-
-
 class Told(NamedTuple):
     """What is known of an exchange when it is over; most are never looked at, so it is kept as it comes."""
 
@@ -77,8 +69,8 @@ class Log:
             self.end(next(iter(self._open)), None)
 
 
-def exchange(told: Told, epoch_offset_ns: int, *, keep_query: bool) -> Exchange:
-    """As a face wants it."""
+def exchange(told: Told, epoch_offset_ns: int, path_of: Callable[[str], str], *, keep_query: bool) -> Exchange:
+    """As a face wants it; `path_of` makes the path of a target."""
     request = told.pending.head if told.pending is not None else None
     begun_ns = told.pending.end_ns if told.pending is not None else told.ts_ns
     answered = told.pending is not None and told.head is not None
@@ -89,7 +81,7 @@ def exchange(told: Told, epoch_offset_ns: int, *, keep_query: bool) -> Exchange:
         client_end=ends[told.client], server_end=ends[1 - told.client],
         method=request.method if request is not None else None,
         host=request.host if request is not None else "",
-        path=path_of(target, keep_query=keep_query),
+        path=path_of(target),
         target=target if keep_query else target.partition("?")[0],
         version=told.head.version if told.head is not None else request.version if request is not None else "",
         status=told.head.status if told.head is not None else None,

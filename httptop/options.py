@@ -53,6 +53,7 @@ class Options:
     sort: str = ""
     rows: int | None = None
     keep_query: bool = False
+    group_paths: bool = False
     check: bool = False
     demo: bool = False
     color: bool = True
@@ -177,6 +178,7 @@ def _add_source_flags(add: Callable[..., argparse.Action]) -> None:
     add("--netns", metavar="NAME|PID", help="capture inside another network namespace, or that of a process")
     add("--port", metavar="PORT", action="extend", type=comma(_PORT), default=[],
         help="only these TCP ports (default: all; HTTP is known by its content)")
+    add("--group-paths", action="store_true", help="/users/123 and /users/456 count as /users/:id")
     add("--keep-query", action="store_true", help="keep query strings, which may hold secrets")
 
 
@@ -242,6 +244,7 @@ def parse(arguments: Sequence[str]) -> Options:
         sort=given.sort or "",
         rows=given.rows,
         keep_query=given.keep_query,
+        group_paths=given.group_paths,
         check=given.check,
         demo=given.demo,
         color=not given.no_color,

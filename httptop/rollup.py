@@ -157,6 +157,15 @@ def process_groups(snapshot: Snapshot, keep: Filter = EVERYTHING) -> dict[tuple[
     return dict(groups)
 
 
+def process_group(snapshot: Snapshot, process: Process | None, role: str) -> Group:
+    """The cells of one process in one role."""
+    group, wanted = Group(), (process, role)
+    for cell in snapshot.cells:
+        if cell.method and wanted in ends(cell, (role,)):
+            group.add(cell)
+    return group
+
+
 def processes(snapshot: Snapshot, keep: Filter = EVERYTHING) -> list[ProcessRow]:
     """One row per (process, role), most requests first; process None: served by no process that is known here."""
     accepts = {row.process: row for row in snapshot.accepts}

@@ -20,6 +20,7 @@ class Process:
     start_time: float | None = None
     cmdline: str = ""
     container: str | None = None
+    user: str = field(default="", compare=False)  # may change, as cmdline may: it is that of when it was first seen
 
     def __hash__(self) -> int:
         return self.pid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import socket
 import struct
 import time
@@ -55,10 +56,27 @@ def process(pid: int) -> Process | None:
         comm, start_ticks = _stat(pid)
         cmdline = _read(f"/proc/{pid}/cmdline")[:CMDLINE_MAX]
         cgroup = _read(f"/proc/{pid}/cgroup")
+        user = _user(_read(f"/proc/{pid}/status"))
     except OSError:
         return None
     return Process(pid, _text(comm), _boot_time_s() + start_ticks / _TICKS_PER_S,
-                   _text(cmdline.strip(b"\0").replace(b"\0", b" ")), containers.describe(_text(cgroup)))
+                   _text(cmdline.strip(b"\0").replace(b"\0", b" ")), containers.describe(_text(cgroup)), user)
+
+
+def _user(status: bytes) -> str:
+    """The effective user in the text of /proc/PID/status: its name on this host, else its number."""
+    for line in status.splitlines():
+        if line.startswith(b"Uid:"):
+            return _user_name(int(line.split()[2]))
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _stat(pid: int) -> tuple[bytes, int]:

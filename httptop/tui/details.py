@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -60,16 +62,19 @@ class UrlPage(Page):
         snapshot, glyphs = self.view.snapshot or Snapshot(), self.look.glyphs
         group = next((group for group in self.view.all_urls if url_key(group) == self._url), UrlGroup(*self._url))
         half = columns // 2 - 2 if columns >= TWO_COLUMNS else columns - 2
-        points = self.view.trends.of(self._url)
+        points, history = self.view.trends.of(self._url), self.view.history
+        history.follow(self._url)
         waiting = [row for row in snapshot.in_flight if (row.method, row.host, row.path) == self._url]
         latest = [x for x in snapshot.exchanges if (x.method, x.host, x.path) == self._url]
-        left = [*sections.section("rate", sections.rate(points, group.recent / snapshot.rate_window_s, half, glyphs)),
-                *sections.section("statuses", sections.statuses(group, half, glyphs)),
-                *sections.section("in flight", sections.waiting(waiting, half, glyphs)),
-                *sections.section("slowest of the latest", sections.slowest(latest, half, glyphs))]
-        right = [*sections.section("latency", sections.latency(group, half, glyphs)),
-                 *sections.section("served by", sections.ends(group, "server", half, glyphs)),
-                 *sections.section("asked by", sections.ends(group, "client", half, glyphs))]
+        left = [sections.section("rate", sections.rate(points, group.recent / snapshot.rate_window_s, half, glyphs)),
+                sections.section("p95", sections.slowness(history.latency_ms(self._url), half, glyphs)),
+                sections.section("statuses", sections.statuses(group, half, glyphs)),
+                sections.section("sizes", sections.sizes(group, latest)),
+                sections.section("in flight", sections.waiting(waiting, half, glyphs))]
+        right = [sections.section("latency", sections.latency(group, half, glyphs)),
+                 sections.section("slowest lately", sections.slowest(history.slowest(self._url), half, glyphs)),
+                 sections.section("served by", sections.ends(group, "server", half, glyphs)),
+                 sections.section("asked by", sections.ends(group, "client", half, glyphs))]
         return [*_url_head(self._url, group, columns, glyphs), *columned(left, right, columns, half)]
 
 
@@ -95,31 +100,41 @@ class ProcessPage(Page):
     def content(self, columns: int) -> list[Line]:
         """One column of sections, or two."""
         snapshot, glyphs = self.view.snapshot or Snapshot(), self.look.glyphs
-        group = rollup.process_groups(snapshot).get((self._process, self._role), Group())
+        group = rollup.process_group(snapshot, self._process, self._role)
         self._row = next((row for row in self.view.processes
                           if (row.process, row.role) == (self._process, self._role)), self._row)
         half = columns // 2 - 2 if columns >= TWO_COLUMNS else columns - 2
         other = "client" if self._role == "server" else "server"
         verb = "asked by" if other == "client" else "served by"
-        left = [*sections.section("methods", sections.methods(group, half, glyphs)),
-                *sections.section("statuses", sections.statuses(group, half, glyphs)),
-                *sections.section(verb, sections.ends(group, other, half, glyphs))]
-        right = [*sections.section("latency", sections.latency(group, half, glyphs)),
-                 *sections.section("URLs", sections.urls(group, half, glyphs))]
-        head = _process_head(self._process, self._row, snapshot, columns, glyphs)
+        course = self.view.history.course((self._process, self._role))
+        left = [sections.section("methods", sections.methods(group, course.methods, half, glyphs)),
+                sections.section("statuses", sections.statuses(group, half, glyphs)),
+                sections.section(verb, sections.ends(group, other, half, glyphs))]
+        right = [sections.section("latency", sections.latency(group, half, glyphs)),
+                 sections.section(_urls_title(group, glyphs), sections.urls(group, half, glyphs))]
+        if self._role == "server" and self._process is not None:
+            left[:0] = [sections.section("accepts", sections.accepts(self._row, course.accepts, half, glyphs))]
+        where = self.view.history.ends(self._process) if self._process and self._role == "server" else ()
+        head = _process_head(self._process, self._row, snapshot, where, columns, glyphs)
         return [*head, *columned(left, right, columns, half)]
 
 
+def _urls_title(group: Group, glyphs: Glyphs) -> str:
+    host = sections.one_host(group)
+    return f"URLs of {render.clean(host, 40, glyphs)}" if host else "URLs"
+
+
 def _process_head(
-    process: Process | None, row: ProcessRow, snapshot: Snapshot, columns: int, glyphs: Glyphs,
+    process: Process | None, row: ProcessRow, snapshot: Snapshot, where: Sequence[bytes], columns: int, glyphs: Glyphs,
 ) -> list[Line]:
-    numbers = f"{row.requests} requests  {render.rate(row.rate_per_s)}/s  {row.accepts} accepts"
+    numbers = f"{row.requests} requests  {render.rate(row.rate_per_s)}/s"
     known = ", ".join(f"{how} {render.count(count)}" for how, count in row.attribution if count)
     if process is None:
         return [((" unknown ", "warn"), (row.role, "dim")), ((f" {numbers}", "dim"),),
                 ((" no process on this host is known for these requests", "text"),), ()]
-    facts = [("command", process.cmdline), ("container", process.container or ""),
-             ("running", _running(process, snapshot)), ("known by", known)]
+    facts = [("command", process.cmdline), ("user", process.user), ("container", process.container or ""),
+             ("running", _running(process, snapshot)),
+             ("listens on", "  ".join(sections.listening(where, snapshot.source.listening))), ("known by", known)]
     lines: list[Line] = [((" ", "text"), *cells.process(process, columns - 12, glyphs), (f"  {row.role}", "accent")),
                          ((f" {numbers}", "dim"),)]
     for name, fact in facts:
@@ -134,14 +149,14 @@ def _running(process: Process, snapshot: Snapshot) -> str:
     return render.age(snapshot.end_ns / 1e9 - process.start_time)
 
 
-def columned(left: list[Line], right: list[Line], columns: int, half: int) -> list[Line]:
-    """Side by side where there is room, else one after the other."""
+def columned(left: Sequence[list[Line]], right: Sequence[list[Line]], columns: int, half: int) -> list[Line]:
+    """Sections side by side where there is room, else one after the other, by turns from left and right."""
     if columns < TWO_COLUMNS:
-        return [*left, *right]
-    rows = max(len(left), len(right))
-    left, right = left + [()] * (rows - len(left)), right + [()] * (rows - len(right))
+        both = itertools.chain.from_iterable(itertools.zip_longest(left, right, fillvalue=[]))
+        return list(itertools.chain.from_iterable(both))
+    sides = (itertools.chain.from_iterable(side) for side in (left, right))
     return [(*(part := clip(one, half)), (" " * (half + 2 - line_cells(part)), "text"), *other)
-            for one, other in zip(left, right, strict=True)]
+            for one, other in itertools.zip_longest(*sides, fillvalue=())]
 
 
 class Detail(Live):
@@ -152,7 +167,7 @@ class Detail(Live):
         Binding("up", "scroll_lines(-1)", "up", show=False, tooltip="scroll up"),
         Binding("down", "scroll_lines(1)", "down", show=False, tooltip="scroll down"),
         Binding("pageup", "scroll_lines(-10)", "page up", show=False, tooltip="a page up"),
-        Binding("pagedown", "scroll_lines(10)", "page down", show=False, tooltip="a page down"),
+        Binding("pagedown", "scroll_lines(10)", "more", tooltip="a page down"),
         Binding("space", "pause", "pause", tooltip="pause the screen; counting goes on"),
         Binding("q", "app.quit", "quit", tooltip="quit"),
     ]

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 
 from httptop import stats
 from httptop.snapshot import Cell, Counts, LossRow, Snapshot, Totals
 
-_PLACEHOLDERS = (
-    (re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"), ":uuid"),
-    (re.compile(r"[0-9]+"), ":id"),
-    (re.compile(r"(?=.*[0-9])[0-9a-fA-F]{16,}"), ":hash"),
-)
-
 CellKey = tuple[object, ...]
-
-
-@lru_cache(maxsize=16_384)
-def grouped(path: str) -> str:
-    """/users/123/orders/4 -> /users/:id/orders/:id; so are UUIDs and hashes. A query is kept."""
-    path, mark, query = path.partition("?")
-    return "/".join(map(_placeholder, path.split("/"))) + mark + query
-
-
-def _placeholder(segment: str) -> str:
-    return next((name for pattern, name in _PLACEHOLDERS if pattern.fullmatch(segment)), segment)
 
 
 def without_query(path: str) -> str:

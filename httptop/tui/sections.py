@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from httptop import render, stats
+from httptop.export.log import endpoint_text
+from httptop.records import V4_MAPPED
 from httptop.render import Glyphs
 from httptop.rollup import Group
-from httptop.snapshot import Cell, Exchange, InFlightRow, Process
+from httptop.snapshot import Cell, Exchange, InFlightRow, Process, ProcessRow
 from httptop.tui import cells
 from httptop.tui.canvas import Line
 from httptop.tui.canvas import cells as line_cells
@@ -16,7 +18,8 @@ from httptop.tui.log import clock
 
 LISTED = 8  # processes or URLs in a section
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, float("inf"))  # ms
-GRAPH_ROWS = 4
+GRAPH_ROWS, SLOWNESS_ROWS = 4, 4
+_ANY_ADDRESS = (bytes(16), V4_MAPPED + bytes(4))
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -60,10 +63,77 @@ def statuses(group: Group, columns: int, glyphs: Glyphs) -> list[Line]:
                 columns, glyphs)
 
 
-def methods(group: Group, columns: int, glyphs: Glyphs) -> list[Line]:
-    """Requests by method, most first."""
+def slowness(points: Sequence[float], columns: int, glyphs: Glyphs) -> list[Line]:
+    """How a latency went, milliseconds, refresh by refresh; 0 where nothing was answered."""
+    top = max(points, default=0.0)
+    if not top:
+        return [((" nothing was answered since this screen follows it", "dim"),)]
+    drawn = render.graph(points, min(columns - 12, 60), SLOWNESS_ROWS, glyphs)
+    now = next((point for point in reversed(points) if point), 0.0)
+    labels = [render.millis(top, glyphs), *[""] * (SLOWNESS_ROWS - 2), render.millis(now, glyphs)]
+    return [((f" {label:>8} ", "dim"), (line, _graph_style(top, row)))
+            for row, (label, line) in enumerate(zip(labels, drawn, strict=True))]
+
+
+def _graph_style(top_ms: float, row: int) -> str:
+    """The upper half of a graph that reaches into what is slow is coloured like a slow cell."""
+    style = cells.time_style(top_ms)
+    return f"graph{row}" if style == "text" or row >= SLOWNESS_ROWS // 2 else style
+
+
+def methods(group: Group, courses: Mapping[str, Sequence[float]], columns: int, glyphs: Glyphs) -> list[Line]:
+    """Requests by method, most first, and how the rate of each went."""
     found = sorted(group.methods(), key=lambda item: -item[1])
-    return bars([(cells.method(name, 12, glyphs), count, name) for name, count in found], columns, glyphs)
+    total = sum(count for _, count in found)
+    room = max(min(columns - 36, 60), 0)
+    lines: list[Line] = []
+    for name, count in found:
+        points = courses.get(name, ())
+        now = f"{render.rate(points[-1])}/s" if points else ""
+        label = cells.method(name, 12, glyphs)
+        lines.append(((" ", "text"), *label, (" " * (12 - line_cells(label)), "text"),
+                      (f" {render.count(count):>5} {render.percent(count / total):>6}  ", "text"),
+                      (render.levels(list(points), room, glyphs), name), (f" {now:>7}", "strong")))
+    return lines
+
+
+def accepts(row: ProcessRow, points: Sequence[float], columns: int, glyphs: Glyphs) -> list[Line]:
+    """Connections that it accepted, and how their rate went."""
+    if not row.accepts:
+        return [((" none seen", "dim"),)]
+    room = max(min(columns - 36, 60), 0)
+    return [((" connections ", "dim"), (f" {render.count(row.accepts):>5} {'':>6}  ", "text"),
+             (render.levels(list(points), room, glyphs), "spark"),
+             (f" {render.rate(row.accepts_per_s) + '/s':>7}", "strong"))]
+
+
+def sizes(group: Group, latest: Sequence[Exchange]) -> list[Line]:
+    """Of responses, head included: all of them, and the latest."""
+    if not group.responses:
+        return [((" no answer yet", "dim"),)]
+    total = sum(cell.response_bytes for cell in group.cells)
+    lines: list[Line] = [((" all     ", "dim"), (f"{render.size(total)}, {render.size(total / group.responses)} each",
+                                                 "text"))]
+    known = sorted(x.response_bytes for x in latest if x.response_bytes is not None)
+    if known:
+        smallest, median, largest = (render.size(known[at]) for at in (0, (len(known) - 1) // 2, -1))
+        span = f"{smallest} to {largest}, median {median}"
+        lines.append(((" latest  ", "dim"), (span, "text")))
+    return lines
+
+
+def listening(seen: Sequence[bytes], listeners: Sequence[bytes]) -> list[str]:
+    """Where a process that was seen to serve at `seen` listens: the listener of that port, if one is known.
+
+    Workers hold the socket of their master, so that the port tells more than the owner of the socket.
+    """
+    found: dict[str, None] = {}
+    for end in seen:
+        of_port = [other for other in listeners if other[16:] == end[16:] and other[:16] in (end[:16], *_ANY_ADDRESS)]
+        for other in of_port or [end]:
+            anywhere = other[:16] in _ANY_ADDRESS
+            found[f"*:{int.from_bytes(other[16:], 'big')}" if anywhere else endpoint_text(other)] = None
+    return list(found)
 
 
 def latency(group: Group, columns: int, glyphs: Glyphs) -> list[Line]:
@@ -110,10 +180,17 @@ def ends(group: Group, role: str, columns: int, glyphs: Glyphs) -> list[Line]:
 def urls(group: Group, columns: int, glyphs: Glyphs) -> list[Line]:
     """Requests by URL, most first."""
     room = max(columns - 36, 16)
+    alone = one_host(group)
     rows = [((*cells.method(method, 7, glyphs), (" " * max(8 - len(method), 1), "text"),
-              *cells.url(host, path, room, glyphs)), count, "spark")
+              *cells.url("" if alone else host, path, room, glyphs)), count, "spark")
             for (method, host, path), count in _most(group, lambda cell: (cell.method, cell.host, cell.path))]
     return bars(rows, columns, glyphs)
+
+
+def one_host(group: Group) -> str:
+    """The host of all URLs, if it is one."""
+    hosts = {cell.host for cell in group.cells}
+    return hosts.pop() if len(hosts) == 1 else ""
 
 
 def _most(group: Group, key: Callable[[Cell], Key]) -> list[tuple[Key, int]]:
@@ -124,13 +201,17 @@ def _most(group: Group, key: Callable[[Cell], Key]) -> list[tuple[Key, int]]:
 
 
 def slowest(exchanges: Sequence[Exchange], columns: int, glyphs: Glyphs) -> list[Line]:
-    """The exchanges that took longest among the latest."""
-    answered = sorted((x for x in exchanges if x.latency_ns is not None), key=lambda x: -(x.latency_ns or 0))
-    if not answered:
-        return [((" none", "dim"),)]
+    """Exchanges and how long they took, slowest first."""
+    if not exchanges:
+        return [((" none seen", "dim"),)]
     return [((f" {clock(x.ts_ns)}  ", "dim"), (f"{x.status or glyphs.dot}", f"{(x.status or 0) // 100}xx"),
              ("  ", "text"), *cells.latency((x.latency_ns or 0) / 1e6, glyphs), ("  ", "text"),
-             *cells.process(x.client, max(columns - 40, 12), glyphs)) for x in answered[:LISTED]]
+             *_end(x.client_end, x.client, max(columns - 40, 12), glyphs)) for x in exchanges[:LISTED]]
+
+
+def _end(end: bytes, who: Process | None, columns: int, glyphs: Glyphs) -> Line:
+    """A process where one is known, else an address."""
+    return cells.process(who, columns, glyphs) if who else ((endpoint_text(end), "dim"),)
 
 
 def waiting(rows: Sequence[InFlightRow], columns: int, glyphs: Glyphs) -> list[Line]:

@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 from httptop import rollup
 from httptop.filters import Filter, Term
+from httptop.paths import grouped
 from httptop.rollup import EVERYTHING, UrlGroup
 from httptop.running import Running
 from httptop.snapshot import Exchange, InFlightRow, ProcessRow, Snapshot
 from httptop.tui.columns import Column
+from httptop.tui.history import History
 from httptop.tui.trends import Trends
 
 AnyGroup = TypeVar("AnyGroup")
@@ -29,7 +31,7 @@ class View:
         self._reset: Snapshot | None = None  # what is not to be counted any more
         self._gone_ns = 0
         self.paused = False
-        self.trends = Trends()
+        self.trends, self.history = Trends(), History()
         self.urls: list[UrlGroup] = []
         self.all_urls: list[UrlGroup] = []  # whatever the filter
         self.processes: list[ProcessRow] = []
@@ -63,13 +65,13 @@ class View:
             snapshot = reshape.since(snapshot, self._reset)
         if self.hide_query:
             snapshot = reshape.with_paths(snapshot, reshape.without_query)
-        return reshape.with_paths(snapshot, reshape.grouped) if self.group_paths else snapshot
+        return reshape.with_paths(snapshot, grouped) if self.group_paths else snapshot
 
     def reshape(self, *, group_paths: bool | None = None, hide_query: bool | None = None) -> None:
         """See the same Snapshot otherwise; None leaves a setting as it is."""
         self.group_paths = self.group_paths if group_paths is None else group_paths
         self.hide_query = self.hide_query if hide_query is None else hide_query
-        self.trends = Trends()
+        self.trends, self.history = Trends(), History()
         self._all = self._kept = Running()
         self._kept_for = EVERYTHING
         if self._shown is not None:
@@ -97,6 +99,9 @@ class View:
             self._kept.take(snapshot.cells)
         self.urls = self._kept.urls() if self.keep.active else self.all_urls
         self.processes = self._kept.processes(snapshot)
+        if fresh:
+            everybody = self.processes if self._kept is self._all else self._all.processes(snapshot)
+            self.history.add(snapshot, self.all_urls, everybody)
         self.in_flight = rollup.in_flight(snapshot, self.keep)
         self.exchanges = _passing(snapshot.exchanges, self.keep)
         self.methods = self._kept.methods()

@@ -41,6 +41,7 @@ class FakeSource:
     """One exchange in its first read, then nothing; `lost` requests are counted but not delivered."""
 
     epoch_offset_ns = 0
+    board = None
 
     def __init__(self, info: SourceInfo, lost: int = 0, failure: HttptopError | None = None) -> None:
         self.info = info
@@ -143,6 +144,16 @@ def test_keep_query() -> None:
     """--keep-query keeps it."""
     _, world = run("--once", "--json", "-d", "0.05", "--keep-query")
     assert objects(world)[0]["urls"][0]["path"] == "/hello?secret=1"
+
+
+@pytest.mark.parametrize(("flags", "path"), [
+    ((), "/users/17"), (("--group-paths",), "/users/:id"), (("--group-paths", "--keep-query"), "/users/:id?page=2"),
+])
+def test_group_paths(monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], path: str) -> None:
+    """--group-paths counts what differs by a number as one row."""
+    monkeypatch.setitem(globals(), "REQUEST", b"GET /users/17?page=2 HTTP/1.1\r\nHost: here\r\n\r\n")
+    _, world = run("--once", "--json", "-d", "0.05", *flags)
+    assert [row["path"] for row in objects(world)[0]["urls"]] == [path]
 
 
 def test_iterations() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from httptop import engine as engine_module
+from httptop import paths
 from httptop.records import COUNTERS, FLAG_SEEN, Batch, Counter, Kind
 from httptop.snapshot import Cell, Snapshot
 from tests.support.dialogs import GET, NOT_FOUND, OK, Dialog, Script, get, ok
@@ -160,7 +161,7 @@ def test_a_long_path_is_told_apart_by_its_beginning() -> None:
     for end in "12":
         talk.exchange(get("/" + "x" * 3000 + end), OK)
     (cell,) = read(talk.script.frames).snapshot().cells
-    assert (cell.path, cell.requests) == ("/" + "x" * (engine_module.PATH_MAX - 1), 2)
+    assert (cell.path, cell.requests) == ("/" + "x" * (paths.PATH_MAX - 1), 2)
 
 
 def test_ports_that_are_used_again_are_another_connection() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from httptop.decoder import STASH_MAX
-from httptop.exchanges import LATE_NS, path_of
+from httptop.exchanges import LATE_NS
+from httptop.paths import path_of
 from tests.support.dialogs import CHUNKED, GET, OK, Dialog, Script, chunks, get
 from tests.support.frames import ACK, FIN, RST
 from tests.support.reading import MS, Reading

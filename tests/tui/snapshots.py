@@ -31,7 +31,7 @@ REASONS = (("ring_request", TOO_FAST), ("ring_response", TOO_FAST),
 NGINX = Process(1042, "nginx", 1_749_000_000.0, "nginx: worker process")
 NGINX_2 = Process(1043, "nginx", 1_749_000_000.0, "nginx: worker process")
 API = Process(2311, "gunicorn", 1_749_100_000.0, "/srv/api/.venv/bin/gunicorn -k uvicorn.workers.UvicornWorker api:app",
-              "docker:3f1c9a77b2d4")
+              "docker:3f1c9a77b2d4", "www-data")
 AUTH = Process(2790, "java", 1_749_100_500.0, "java -Xmx2g -jar /opt/auth/auth-service.jar --spring.profiles=prod",
                "docker:b81e02c61a90")
 CURL = Process(48211, "curl", 1_750_000_700.0, "curl -s http://api.shop.example/v1/health")
@@ -158,12 +158,25 @@ def later(snapshot: Snapshot, seconds: float = 1.0, growth: float = 1.001) -> Sn
 
 
 def over_time(snapshot: Snapshot, refreshes: int = 24) -> Iterator[Snapshot]:
-    """The same Snapshot again and again, its rates up and down: what trends are made of."""
+    """The way to this Snapshot, second by second, with rates that go up and down: what trends are made of."""
     rng = random.Random(2)
-    for _ in range(refreshes - 1):
-        yield dataclasses.replace(snapshot, cells=tuple(
-            dataclasses.replace(cell, recent=int(cell.recent * rng.uniform(0.4, 1.0))) for cell in snapshot.cells))
+    shares = [0.0015 * rng.uniform(0.4, 1.3) for _ in range(refreshes)]
+    for step in range(refreshes - 1, 0, -1):
+        left = sum(shares[:step])
+        yield dataclasses.replace(
+            snapshot, end_ns=snapshot.end_ns - step * 1_000_000_000,
+            cells=tuple(_before(cell, left, rng) for cell in snapshot.cells),
+            accepts=tuple(dataclasses.replace(row, accepts=int(row.accepts * (1 - left)))
+                          for row in snapshot.accepts))
     yield snapshot
+
+
+def _before(cell: Cell, share: float, rng: random.Random) -> Cell:
+    """The cell when this share of it had not come yet."""
+    return dataclasses.replace(
+        cell, recent=int(cell.recent * rng.uniform(0.4, 1.0)), requests=int(cell.requests * (1 - share)),
+        responses=int(cell.responses * (1 - share)),
+        latency=tuple((index, count - int(count * share * rng.uniform(0, 2))) for index, count in cell.latency))
 
 
 def error_burst() -> Snapshot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from httptop import rollup
+from httptop.paths import grouped
 from httptop.tui import reshape
 from tests.tui import snapshots
 
@@ -17,7 +18,7 @@ from tests.tui import snapshots
 ])
 def test_grouped(path: str, shown: str) -> None:
     """Numbers, UUIDs and hashes become placeholders, words and versions stay."""
-    assert reshape.grouped(path) == shown
+    assert grouped(path) == shown
 
 
 @pytest.mark.parametrize("state", ["calm", "losses", "error_burst", "unknown_owners", "empty"])

@@ -357,8 +357,10 @@ async def test_each_method_has_its_column() -> None:
 
 
 @pytest.mark.parametrize(("keys", "words"), [
-    (("enter",), ("/v1/products", "184301 requests", "latency", "served by", "gunicorn", "slowest of the latest")),
-    (("2", "enter"), ("gunicorn", "uvicorn.workers", "docker:3f1c9a77b2d4", "known by", "methods", "/v1/cart/items")),
+    (("enter",), ("/v1/products", "184301 requests", "latency", "served by", "gunicorn", "slowest lately", "p95",
+                  "812 M, 4.5 K each", "4.6 K to 4.6 K")),
+    (("2", "enter"), ("gunicorn", "uvicorn.workers", "docker:3f1c9a77b2d4", "known by", "methods", "/v1/cart/items",
+                      "www-data", "10.0.0.5:8080", "URLs of api.shop.example", "connections", "974")),
     (("3", "enter"), ("/export/full/2025/catalogue.xml", "in flight", "3.2 s")),
     (("5", "enter"), ("served by", "latency")),
 ])

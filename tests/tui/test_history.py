@@ -1,0 +1,110 @@
+"""How things went, refresh by refresh."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from httptop import render, rollup, stats
+from httptop.records import endpoint
+from httptop.snapshot import AcceptRow, Cell, Process, Snapshot
+from httptop.tui import sections
+from httptop.tui.history import FOLLOWED_MAX, SLOW_KEPT, SLOW_S, URLS_MAX, History
+from httptop.tui.trends import url_key
+from tests.tui import snapshots
+
+SERVER = Process(7, "web", 1.0)
+MS = 1_000_000
+
+
+def snapshot(second: float, **cells: tuple[int, ...]) -> Snapshot:
+    """`cells`: path -> latencies so far, milliseconds."""
+    made = tuple(Cell("GET", "h", path, 200, SERVER, None, len(took), len(took), len(took),
+                      tuple(sorted({stats.bucket(ms * MS): took.count(ms) for ms in took}.items())))
+                 for path, took in cells.items())
+    return Snapshot(cells=made, end_ns=int(second * 1e9), accepts=(AcceptRow(SERVER, int(second) * 3, 3.0),))
+
+
+def add(history: History, now: Snapshot) -> None:
+    history.add(now, rollup.url_groups(now), rollup.processes(now))
+
+
+def test_latency_is_that_of_the_time_between_refreshes() -> None:
+    """Each point is of what was answered since the point before; nothing is 0."""
+    history = History()
+    for second, took in enumerate(((10,), (10, 100), (10, 100), (10, 100, 20, 20))):
+        add(history, snapshot(1 + second, a=took))
+    points = history.latency_ms(("GET", "h", "a"))
+    assert [round(point) for point in points] == [0, 100, 0, 20]
+
+
+def test_a_url_that_is_asked_for_is_followed_however_quiet() -> None:
+    """The busiest are followed, and what somebody looks at."""
+    busy = {f"u{number}": (1, 1, 1) for number in range(URLS_MAX)}
+    history = History()
+    history.follow(("GET", "h", "quiet"))
+    add(history, snapshot(1, **busy, quiet=(5,), other=(5,)))
+    add(history, snapshot(2, **busy, quiet=(5, 40), other=(5, 40)))
+    assert [round(point) for point in history.latency_ms(("GET", "h", "quiet"))] == [0, 40]
+    assert history.latency_ms(("GET", "h", "other")) == ()
+
+
+def test_methods_and_accepts_of_a_process() -> None:
+    """Rates between refreshes; a method that comes later has zeros before."""
+    history = History()
+    add(history, snapshot(1, a=(1,)))
+    add(history, snapshot(3, a=(1, 1, 1)))
+    posted = snapshot(5, a=(1, 1, 1))
+    add(history, dataclasses.replace(posted, cells=(
+        *posted.cells, Cell("POST", "h", "b", 200, SERVER, None, 8, 8, 8))))
+    course = history.course((SERVER, "server"))
+    assert {name: list(points) for name, points in course.methods.items()} == {"GET": [1.0, 0.0], "POST": [0.0, 4.0]}
+    assert list(course.accepts) == [3.0, 3.0]
+
+
+def test_slowest_are_kept_for_a_while() -> None:
+    """The slowest exchanges of each URL, each once, also when newer ones push them out of the Snapshot."""
+    calm = snapshots.calm()
+    history = History()
+    for _ in range(3):
+        add(history, calm)
+    seen = max(calm.exchanges, key=lambda x: x.latency_ns or 0)
+    key = (seen.method or "", seen.host, seen.path)
+    assert history.slowest(key)[0] == seen
+    assert len(history.slowest(key)) == min(len({x.ts_ns for x in calm.exchanges if x.path == seen.path
+                                                 and x.method == seen.method}), SLOW_KEPT)
+    add(history, dataclasses.replace(snapshots.later(calm, SLOW_S / 2), exchanges=()))
+    assert history.slowest(key)[0] == seen
+    add(history, dataclasses.replace(snapshots.later(calm, SLOW_S + 1), exchanges=()))
+    assert history.slowest(key) == ()
+
+
+def test_where_a_process_listens() -> None:
+    """The listener of the port it was seen at; without one, where it was seen."""
+    seen = [endpoint(bytes([10, 0, 0, 5]), 8080), endpoint(bytes([10, 0, 0, 5]), 9090)]
+    anywhere, other = endpoint(bytes(4), 8080), endpoint(bytes([127, 0, 0, 1]), 9090)
+    assert sections.listening(seen, [anywhere, other]) == ["*:8080", "10.0.0.5:9090"]
+    assert sections.listening(seen, [seen[0]]) == ["10.0.0.5:8080", "10.0.0.5:9090"]
+    assert sections.listening(seen, [endpoint(bytes(16), 8080)])[0] == "*:8080"
+    history = History()
+    add(history, snapshots.calm())
+    assert sections.listening(history.ends(snapshots.API), ()) == ["10.0.0.5:8080"]
+
+
+def test_bounded() -> None:
+    """Ten thousand URLs are not all followed."""
+    history = History()
+    for second in range(1, 40):
+        add(history, snapshot(second, **{f"u{number + second * 16}": (1,) * second for number in range(URLS_MAX)}))
+    assert len(history._latencies) == len(history._buckets) == FOLLOWED_MAX
+    for step in range(3):
+        add(history, snapshots.later(snapshots.many(2000), float(step)))
+    assert len(history._slow) <= 512
+
+
+def test_graph_of_slowness_fits() -> None:
+    """It is as wide as it may be, and says when there is nothing."""
+    lines = sections.slowness([0.0, 10.0, 3000.0] * 30, 50, render.UNICODE)
+    assert all(sum(len(text) for text, _ in line) <= 50 for line in lines)
+    assert lines[0][0][0].strip() == "3.0 s"
+    assert "nothing" in sections.slowness([0.0], 50, render.UNICODE)[0][0][0]
+    assert url_key(rollup.url_groups(snapshots.calm())[0])[0] == "GET"
