@@ -39,12 +39,11 @@ def stream(source: Source, make_engine: MakeEngine, delay_s: Callable[[], float]
         while not stop.is_set():
             due_s = before_s + delay_s()
             try:
-                batch = source.read(max(min(READ_S, min([*early, due_s]) - time.monotonic()), 0.0))
+                now_ns, eof = _take_in(source, engine, max(min(READ_S, min([*early, due_s]) - time.monotonic()), 0.0))
             except HttptopError:
                 yield finish(source, engine)
                 raise
-            engine.feed(batch)
-            if batch.eof:
+            if eof:
                 yield finish(source, engine)
                 return
             now_s = time.monotonic()
@@ -53,7 +52,7 @@ def stream(source: Source, make_engine: MakeEngine, delay_s: Callable[[], float]
             early = [at for at in early if at > now_s]
             if now_s >= due_s:
                 before_s = max(due_s, now_s - delay_s())
-            yield _snapshot(source, engine, batch.now_ns)
+            yield _snapshot(source, engine, now_ns)
     finally:
         source.close()
 
@@ -66,13 +65,12 @@ def log(source: Source, make_engine: MakeEngine, exchanges: deque[Exchange],
         engine = make_engine(source)
         while not stop.is_set():
             try:
-                batch = source.read(READ_S)
+                _, eof = _take_in(source, engine, READ_S)
             except HttptopError:
                 finish(source, engine)
                 yield list(exchanges)
                 raise
-            engine.feed(batch)
-            if batch.eof:
+            if eof:
                 break
             yield list(exchanges)
             exchanges.clear()
@@ -91,13 +89,19 @@ def once(source: Source, make_engine: MakeEngine, delay_s: float, stop: threadin
         end_s = time.monotonic() + delay_s
         live = source.info.kind == "live"
         while not stop.is_set() and not (live and time.monotonic() >= end_s):
-            batch = source.read(max(min(READ_S, end_s - time.monotonic()), 0.0) if live else 0.0)
-            engine.feed(batch)
-            if batch.eof:
+            _, eof = _take_in(source, engine, max(min(READ_S, end_s - time.monotonic()), 0.0) if live else 0.0)
+            if eof:
                 break
         return finish(source, engine)
     finally:
         source.close()
+
+
+def _take_in(source: Source, engine: Engine, timeout_s: float) -> tuple[int, bool]:
+    """Read and feed; (what time it is, whether that was the end). A batch is gone before the next one is read."""
+    batch = source.read(timeout_s)
+    engine.feed(batch)
+    return batch.now_ns, batch.eof
 
 
 def finish(source: Source, engine: Engine) -> Snapshot:
@@ -105,6 +109,7 @@ def finish(source: Source, engine: Engine) -> Snapshot:
     batch = source.finish()
     engine.feed(batch)
     while batch.records and not batch.eof:
+        batch.records.clear()  # not held while the next ones are read
         batch = source.read(0.0)
         engine.feed(batch)
     engine.finish()

@@ -35,8 +35,9 @@ SOURCES = frozenset(How) - {How.UNKNOWN}
 CACHE = "/var/cache/httptop"  # where the loader keeps what it has compiled
 LOAD_TIMEOUT_S = 60.0  # on a busy machine the compiler waits for its turn
 CHILD_EXIT_S = 1.0  # for a child that has answered
-RECORDS_PER_READ = 20_000  # bounds what one read holds in memory, and how long it keeps the thread
+RECORDS_PER_READ = 10_000  # bounds what one read holds in memory, 2 KB each, and how long it keeps the thread
 BUSY_NAP_S, IDLE_NAP_S = 0.02, 0.1
+BUSY_RECORDS = 200  # in one read
 NICE = 10
 REST_MAX_S = 0.25  # the reader rests as long as it has worked: it takes at most half a core, and loses events instead
 
@@ -138,7 +139,7 @@ class LiveSource:
             self._rested_s = time.thread_time()
             self._look_around()
         batch = self._drain()
-        self._busy = len(batch.records) + len(batch.accepts) > RECORDS_PER_READ // 100
+        self._busy = len(batch.records) + len(batch.accepts) > BUSY_RECORDS
         return batch
 
     def finish(self) -> Batch:

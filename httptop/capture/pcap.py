@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from httptop.capture.glance import UnclearError, glance
+from httptop.capture.glance import UNCLEAR, glance
 from httptop.capture.link import LINKS
 from httptop.capture.pcap_format import DamagedError, Packet, read_packets
 from httptop.capture.walk import Tap
@@ -106,7 +106,7 @@ class PcapSource:
                 self._now_ns = now_ns = ts_ns
             try:
                 segment = glance(link, frame, follows)
-            except UnclearError:
+            except UNCLEAR:
                 records += self._tapped(ts_ns, link, interface, frame, wire_len)
             else:
                 counters[PACKETS] += 1

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import struct
+import json
 import subprocess
 import tempfile
 import time
@@ -12,35 +11,22 @@ from pathlib import Path
 
 from tests.bench.arena import Arena
 from tests.bench.rows import Row
-from tests.support import frames
+from tests.bench.traffic import generate
 from tests.support.program import HTTPTOP
 
 
 def files(arena: Arena) -> Iterator[Row]:
-    """A generated capture of kept-alive exchanges through `-r`: packets per second, start of the program included."""
+    """A generated capture, see traffic.py, through `-r`: packets per second, start of the program included."""
     packets, rounds = (100_000, 2) if arena.quick else (400_000, 5)
+    capture = generate(packets)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "generated.pcap")
-        path.write_bytes(b"".join(_capture(packets)))
+        path.write_bytes(capture.data)
         rates = []
         for _ in range(rounds):
             began = time.monotonic()
-            subprocess.run([*HTTPTOP, "-r", str(path), "--once", "--json"], check=True, stdout=subprocess.DEVNULL)
-            rates.append(packets / (time.monotonic() - began))
-    yield Row("-r: packets/s", rates, 0)
-
-
-def _capture(packets: int) -> Iterator[bytes]:
-    """A pcap file: 500 connections, each time a request, an answer of four segments, and two bare ACKs."""
-    talks = [frames.Talk(v6=n % 5 == 0) for n in range(500)]
-    yield struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
-    steps = ((talk, step) for talk in itertools.cycle(talks) for step in _STEPS)
-    for number, (talk, (sender, payload)) in enumerate(itertools.islice(steps, packets)):
-        frame = talk.frame(sender, payload)
-        yield struct.pack("=IIII", 1 + number // 100_000, number % 100_000 * 10, len(frame), len(frame)) + frame
-
-
-_BODY = b"x" * 1400
-_STEPS = ((0, b"GET /item/1 HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\n\r\n"),
-          (1, b"HTTP/1.1 200 OK\r\nContent-Length: 4200\r\n\r\n"), (1, _BODY), (0, b""), (1, _BODY), (1, _BODY),
-          (0, b""))
+            out = subprocess.run([*HTTPTOP, "-r", str(path), "--once", "--json"], check=True, capture_output=True)
+            rates.append(capture.packets / (time.monotonic() - began))
+            assert json.loads(out.stdout)["totals"]["requests"] == capture.exchanges
+    yield Row("-r: packets/s", rates, 0,
+              f"{capture.packets / capture.exchanges:.1f} packets an exchange, see tests/bench/traffic.py")

@@ -1,8 +1,8 @@
 """A capture file as a web service with many clients gives it, the same one each time.
 
-What it is made of, and why the proportions are these: each is what decides how much work a packet is.
+What it is made of; each of these decides how much work a packet is:
 - Connections are set up with three packets and taken down with three, and carry eight exchanges on average. 200 are
-  open at any time and take turns; one in five is IPv6. Every segment has the timestamp option, so a full one holds 1448
+  open at any time and take turns; one in five is IPv6. Every segment has the timestamp option: a full one holds 1448
   bytes.
 - Of the answers, 60 % are small (JSON, one segment), 10 % are 304 without a body, 25 % are pages and pictures of about
   12 KB, 5 % are downloads of 50 to 130 KB. One in six is chunked. Half of the bodies are text, half are packed bytes.
@@ -11,7 +11,8 @@ What it is made of, and why the proportions are these: each is what decides how 
 - 15 % of the requests are POST with a JSON body, half of those in a segment of its own.
 - 400 URLs, the popular ones far more often than the rest. Heads are 200 to 600 bytes, as browsers and programs send
   them: a cookie for each connection, a date that goes on, an ETag for each URL, an id for each API answer.
-That comes to about 10 packets an exchange, of which four in ten are bare ACKs.
+That comes to about 10 packets an exchange: small API traffic with some larger files between. Four in ten are bare ACKs,
+four in ten belong to bodies.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ _TIMESTAMPS = b"\x01\x01\x08\x0a" + bytes(8)
 _TEXT = b'{"name": "Blue lamp", "price": 12.50, "about": "A lamp for the desk, blue, with a switch"},\n' * 1700
 _PACKED = random.Random(2).randbytes(150_000)
 _AGENTS = (b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
-           (b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 "
-            b"Safari/537.36"), b"curl/8.8.0", b"python-requests/2.32.3", b"okhttp/4.12.0")
+           b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0",
+           b"curl/8.8.0", b"python-requests/2.32.3", b"okhttp/4.12.0")
 _WORDS = (b"item", b"orders", b"users", b"search", b"cart", b"static", b"img", b"news")
 _BROWSERS = (b"Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\n"
-                     b"Accept-Encoding: gzip, deflate, br\r\nConnection: keep-alive\r\n")
+             b"Accept-Encoding: gzip, deflate, br\r\nConnection: keep-alive\r\n")
 
 
 class Url(NamedTuple):

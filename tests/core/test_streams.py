@@ -65,25 +65,32 @@ def test_restart_forgets_the_unfinished_head() -> None:
     assert stream.started
 
 
-def test_known_heads_are_found_by_their_bytes() -> None:
-    """Only a complete head that was parsed before is known, whatever follows it; it is the same object."""
+def test_a_whole_head_is_parsed_once() -> None:
+    """What a segment begins with is a head if all of it is there, the same object each time, whatever follows it."""
     cache = HeadCache()
-    assert cache.known(GET) is None
-    head = cache.parse(GET + b"more", final=False, searched=0)
-    assert cache.known(GET) is head
-    assert cache.known(GET + GET) is head
-    assert cache.known(GET[:-2]) is None
-    assert cache.known(b"") is None
+    head = cache.whole(GET + b"more")
+    assert head == parsed(GET)
+    assert cache.whole(GET) is head
+    assert cache.whole(GET + GET) is head
+    assert cache.whole(GET[:-2]) is None
+    assert cache.whole(b"") is None
+    assert cache.whole(b"\0" + GET) is None
+    assert cache.whole(b"GET / HTTP/1.0\n\n" + GET) is None  # its end is not where it was looked for
     assert cache.parse(GET[:9], final=False, searched=0) is NEED_MORE
     assert cache.parse(b"\0" + GET, final=False, searched=0) is NOT_HTTP
-    assert cache.known(b"\0" + GET) is None
 
 
 def test_the_heads_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many different heads do not grow the cache beyond its bound."""
+    """Neither many different heads nor long ones grow the cache beyond its bound."""
     monkeypatch.setattr(streams, "HEADS_MAX", 10)
     cache = HeadCache()
     for number in range(25):
-        cache.parse(b"GET /%d HTTP/1.1\r\n\r\n" % number, final=False, searched=0)
-        assert len(cache._heads) <= 10
-    assert cache.known(b"GET /24 HTTP/1.1\r\n\r\n") is not None
+        head = b"GET /%d HTTP/1.1\r\n\r\n" % number
+        if number % 2:
+            cache.parse(head, final=False, searched=0)
+        else:
+            cache.whole(head)
+        assert 0 < len(cache._heads) <= 10
+    remembered = dict(cache._heads)
+    assert cache.whole(b"GET / HTTP/1.1\r\nCookie: %s\r\n\r\n" % (b"x" * streams.HEAD_BYTES_MAX)) is not None
+    assert cache._heads == remembered
