@@ -189,6 +189,9 @@ struct track {
 	__u32 ack;               /* of the last request */
 	__u32 template;          /* of it, + 1; 0: unknown */
 	__u64 asked_ns;
+	__u64 changes; /* of owners, when `cell` was found */
+	__u32 cell;    /* where its last answer was counted, + 1; 0: nowhere */
+	__u32 pad;
 };
 
 struct settings {

@@ -21,6 +21,7 @@ static __always_inline void store(struct flow_end *key, struct owned *fresh, con
 	if (!known)
 		count_in_process(WORK_OWNERS_NEW);
 	owners.update(key, fresh);
+	change_owners();
 	count_in_process(WORK_OWNERS);
 }
 
@@ -84,8 +85,10 @@ static __always_inline void established(struct flow_end *key, __u64 socket)
 		connecting.delete(&socket);
 	} else if (contests(known, socket)) {
 		known->owner.contested = 1;
+		change_owners();
 	} else if (known && known->socket != socket) {
 		owners.delete(key);
+		change_owners();
 		count_in_process(WORK_OWNERS_GONE);
 	}
 }

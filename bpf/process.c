@@ -83,3 +83,21 @@ static __always_inline int elsewhere(const struct flow_key *flow, __u64 socket)
 #endif
 	return 0;
 }
+
+/* How often the map of owners was changed: what was found there holds for as long as this stays the same. */
+BPF_TABLE("array", u32, u64, owners_changed, 1);
+
+static __always_inline __u64 *owners_changes(void)
+{
+	__u32 zero = 0;
+
+	return owners_changed.lookup(&zero);
+}
+
+static __always_inline void change_owners(void)
+{
+	__u64 *changes = owners_changes();
+
+	if (changes)
+		__sync_fetch_and_add(changes, 1);
+}

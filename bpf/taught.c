@@ -158,12 +158,26 @@ static __always_inline int identify(struct identity *id, const struct flow_key *
 	       !((same[0] ^ addr[0]) | (same[1] ^ addr[1]) | (same[2] ^ addr[2]) | (same[3] ^ addr[3]));
 }
 
+/* The cell of the last answer, if it is that of this one. */
+static __always_inline struct cell *same_cell(struct scratch *scratch, struct track *t)
+{
+	__u32 at = (t->cell - 1) & (CELLS_MAX - 1);
+	__u64 *changes = owners_changes();
+	struct cell *cell = cells.lookup(&at);
+
+	if (!t->cell || !cell || !changes || *changes != t->changes)
+		return 0;
+	return cell->key.template == t->template - 1 && cell->key.answer == scratch->answer ? cell : 0;
+}
+
 static __always_inline struct cell *cell_of(struct scratch *scratch, struct track *t, const struct settings *set)
 {
 	struct cell_key *key = &scratch->cell;
 	const __u64 *words = (const __u64 *)key;
-	__u64 hash = set->seed;
+	__u64 hash = set->seed, *changes = owners_changes();
 
+	t->changes = changes ? *changes : 0; /* before it is looked up */
+	t->cell = 0;
 	key->template = t->template - 1;
 	key->answer = scratch->answer;
 	if (!identify(&key->server, &t->flow, !t->client, set))
@@ -186,8 +200,10 @@ static __always_inline struct cell *cell_of(struct scratch *scratch, struct trac
 #pragma unroll
 		for (int j = 0; j < sizeof(*key) / 8; j++)
 			different |= there[j] ^ words[j];
-		if (!different)
+		if (!different) {
+			t->cell = at + 1;
 			return cell;
+		}
 	}
 	return 0;
 }
@@ -212,8 +228,10 @@ static __always_inline __u32 bucket(__u32 ns)
 static __always_inline int add(struct scratch *scratch, struct track *t, struct settings *set)
 {
 	__u64 latency = bpf_ktime_get_ns() - t->asked_ns;
-	struct cell *cell = cell_of(scratch, t, set);
+	struct cell *cell = same_cell(scratch, t);
 
+	if (!cell)
+		cell = cell_of(scratch, t, set);
 	if (!cell || latency < LATENCY_MIN_NS || latency >= LATENCY_MAX_NS || latency > cell->latency_max) {
 		/* the slowest are of interest one by one */
 		if (cell && latency > cell->latency_max)

@@ -1,6 +1,6 @@
 """Puts the program together: flags -> Source, Engine and face. The only module that knows everybody.
 
-What not every run needs is imported late: --version must not wait for Textual, nor the screen for dpkt.
+What not every run needs is imported late: --version must not wait for Textual.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ EXIT_MISSING = 3
 EXIT_INCOMPLETE = 4
 EXIT_READER_GONE = 128 + signal.SIGPIPE
 
-DEMO_INTERFACE = "lo"
 RECENT_EXCHANGES = 500  # that the screen can show; 0.5 MB
 DUMB_TERMINALS = ("", "dumb", "unknown")
 WIDTH_OF_NO_TERMINAL = 132
@@ -105,7 +104,7 @@ class World:
         if options.netns is not None:
             preflight.require_privileges()
         with netns.inside(options.netns):
-            wanted = options.interfaces or ((DEMO_INTERFACE,) if options.demo else (interfaces.default(),))
+            wanted = options.interfaces or (("lo",) if options.demo else (interfaces.default(),))
             interfaces.require(wanted)
         source = LiveSource(wanted, options.ports, before_drop=_preload_screen, namespace=options.netns,
                             fast_path=options.fast_path and not options.log)
@@ -128,8 +127,8 @@ class World:
 
         def engine(source: Source) -> Engine:
             live = source.info.kind == "live"
-            made = Engine(source.info, source.epoch_offset_ns, identify if live else _nobody,
-                          source.owner if live else not_found, keep_query=options.keep_query, board=source.board,
+            ask = (identify, source.owner) if live else (_nobody, not_found)
+            made = Engine(source.info, source.epoch_offset_ns, *ask, keep_query=options.keep_query, board=source.board,
                           exchanges=exchanges, recent=recent)
             made.path_of = paths.counted(keep_query=options.keep_query, group=options.group_paths)
             return made

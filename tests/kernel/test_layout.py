@@ -30,7 +30,7 @@ FIELDS = {
     "cell_key": (taught.CELL_KEY, ("template", "answer", "server", "client")),
     "stranger": (taught.STRANGER, ("addr", "valid")),
     "track": (taught.TRACK, ("flow", "state", "client", "asked", "ready", "next[0]", "next[1]", "first[0]", "first[1]",
-                             "request", "response", "ack", "template", "asked_ns")),
+                             "request", "response", "ack", "template", "asked_ns", "changes", "cell")),
     "settings": (taught.SETTINGS, ("seed", "factor", "samples")),
     "accept_event": (records.ACCEPT, ("ts_ns", "owner", "fd", "peer_port", "peer_addr")),
 }
