@@ -127,10 +127,9 @@ class World:
         from httptop.owners import not_found
 
         def engine(source: Source) -> Engine:
-            live = source.info.kind == "live"
-            made = Engine(source.info, source.epoch_offset_ns, identify if live else _nobody,
-                          source.owner if live else not_found, keep_query=options.keep_query, board=source.board,
-                          exchanges=exchanges, recent=recent)
+            lookup, find = (identify, source.owner) if source.info.kind == "live" else (_nobody, not_found)
+            made = Engine(source.info, source.epoch_offset_ns, lookup, find, keep_query=options.keep_query,
+                          board=source.board, exchanges=exchanges, recent=recent)
             made.path_of = paths.counted(keep_query=options.keep_query, group=options.group_paths)
             return made
 
