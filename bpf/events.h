@@ -195,6 +195,6 @@ struct track {
 };
 
 struct settings {
-	__u64 seed, factor; /* of hashes: random, so that nobody can choose what collides */
+	__u64 seed, factor; /* of hashes: random, so that nobody can choose what collides; a new seed: all is forgotten */
 	__u64 samples;      /* so many exchanges go through the ring although they are known */
 };

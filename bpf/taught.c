@@ -56,9 +56,10 @@ static __always_inline void digest(struct scratch *scratch, __u32 n, const struc
 	READ_BACK();
 }
 
+/* Without the seed: a connection keeps its place when that changes. */
 static __always_inline __u64 flow_hash(const struct flow_key *flow, const struct settings *set)
 {
-	__u64 hash = set->seed;
+	__u64 hash = set->factor;
 
 #pragma unroll
 	for (int i = 0; i < 4; i++) {

@@ -17,6 +17,11 @@ Answered = tuple[MutableCell, Recent, Recent]
 
 SAMPLES = 5  # exchanges that the kernel knows, and that are wanted one by one: of each reading
 
+REFUSED_MAX = 512  # so many found no place: begin anew with what is asked for now
+RENEW_NS = 30_000_000_000  # but not all the time
+SETTLE_NS = 1_000_000_000  # until nothing is under way by what was taught
+QUIET_RECORDS = 100  # records of a reading that has emptied the ring
+
 _REMOTE = nobody(REMOTE)
 
 
@@ -36,6 +41,8 @@ class InKernel:
         self._samples = SAMPLES if samples else 0
         self._teacher = Teacher(board)
         self._cells: dict[int, tuple[str, int, Answered]] = {}  # kernel's cell: method, status, where it counts
+        self._unteaching = False
+        self._renewed_ns = 0
 
     def whole(self, record: Record) -> Record:
         """The record, or the request that it stands for."""
@@ -47,7 +54,7 @@ class InKernel:
 
         `ends`: owners of server and client.
         """
-        if record.kind != Kind.RESPONSE or record.seq != seq:
+        if record.kind != Kind.RESPONSE or record.seq != seq or self._unteaching:
             return
         known = self._teacher.exchange(pending.head, pending.data, head, record)
         if known is not None:
@@ -69,6 +76,21 @@ class InKernel:
             server.total += count
             client.total += count
             yield method, status, count
+        self._renew(batch)
+
+    def _renew(self, batch: Batch) -> None:
+        """Full tables are emptied, of what nobody may ask for any more: untaught first, cleared when all is quiet."""
+        since_ns = batch.now_ns - self._renewed_ns
+        if self._unteaching and since_ns > SETTLE_NS and len(batch.records) < QUIET_RECORDS:
+            keep = {held.template for held in batch.held}
+            self._board.clear(keep)
+            self._teacher.forget(keep)
+            self._cells.clear()
+            self._unteaching = False
+        elif self._teacher.refused >= REFUSED_MAX and not self._unteaching and since_ns > RENEW_NS:
+            self._board.unteach()
+            self._unteaching = True
+            self._renewed_ns = batch.now_ns
 
     def waits(self) -> list[tuple[Waiting, Flow]]:
         """The requests that wait there, as the Engine's own."""

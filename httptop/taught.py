@@ -6,6 +6,7 @@ Sizes and offsets are asserted against the C compiler's in tests/kernel.
 from __future__ import annotations
 
 import struct
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 TEMPLATES_MAX = 4096
@@ -50,3 +51,9 @@ class Board(Protocol):
 
     def want(self, samples: int) -> None:
         """So many of the next exchanges are to come one by one although they are known."""
+
+    def unteach(self) -> None:
+        """Nothing that is taught is known any more; what is held by it stays held."""
+
+    def clear(self, keep: AbstractSet[int]) -> None:
+        """Make place, some time after `unteach`. `keep`: templates by which requests are held."""

@@ -7,6 +7,7 @@ both paths mean the same, and the bounds of its tables are kept here.
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 
 from httptop.http1 import Request, Response
 from httptop.records import METHODS, NO_OWNER, OWNER, Kind, Record
@@ -42,6 +43,14 @@ class Teacher:
         self._by_data: dict[bytes, _Template] = {}
         self._by_number: dict[int, tuple[Request, _Template]] = {}
         self._cells: dict[tuple[int, int, bytes, bytes], int | None] = {}
+        self.refused = 0  # what found no place
+
+    def forget(self, keep: AbstractSet[int]) -> None:
+        """Begin anew. `keep`: templates by which requests are held."""
+        self._by_data.clear()
+        self._by_number = {number: self._by_number[number] for number in keep if number in self._by_number}
+        self._cells.clear()
+        self.refused = 0
 
     def head(self, template: int) -> Request:
         """The parsed head of a template."""
@@ -78,6 +87,7 @@ class Teacher:
         self._seen.discard(data)  # no sooner again, if there is no place
         number = self._board.request(data, METHODS.index(request.method))
         if number is None:
+            self.refused += 1
             return None
         template = self._by_data[data] = _Template(number, data)
         self._by_number[number] = request, template
@@ -110,6 +120,7 @@ class Teacher:
             return None
         cell = self._board.cell(template.number, answer, server, client, latency_max_ns)
         self._cells[template.number, answer, server, client] = cell
+        self.refused += cell is None
         return cell
 
     def _identity(self, record: Record, end: int, *, remote: bool) -> bytes | None:

@@ -10,6 +10,7 @@ import mmap
 import os
 import struct
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from httptop.records import FLOW_KEY, Counted, Held
 from httptop.taught import (
@@ -60,16 +61,20 @@ class Board:
         self._templates: set[int] = set()
         self._cells: dict[int, tuple[int, list[int]]] = {}  # what was read last: bytes, exchanges by latency
 
-    def forget(self) -> None:
-        """Begin anew: nothing is taught."""
-        for number in self._templates:
+    def unteach(self) -> None:
+        """Nothing that is taught is known any more; what is held by it stays held."""
+        self._seed = int.from_bytes(os.urandom(8), "little")
+        self._publish("settings", 0, self._seed)
+
+    def clear(self, keep: AbstractSet[int]) -> None:
+        """Make place, some time after `unteach`. `keep`: templates by which requests are held."""
+        for number in self._templates - keep:
             at = number * _TEMPLATE_BYTES
             self._maps["templates"][at : at + _TEMPLATE_BYTES] = bytes(_TEMPLATE_BYTES)
         for number in self._cells:
             at = number * _CELL_BYTES
             self._maps["cells"][at : at + _CELL_BYTES] = bytes(_CELL_BYTES)
-        self._maps["tracks"][: SIZES["tracks"]] = bytes(SIZES["tracks"])
-        self._templates.clear()
+        self._templates &= keep
         self._cells.clear()
 
     def close(self) -> None:

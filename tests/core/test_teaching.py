@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 import pytest
 
 from httptop.engine import Engine
+from httptop.in_kernel import REFUSED_MAX, RENEW_NS, SETTLE_NS
 from httptop.records import FLOW_KEY, OWNER, Batch, Counted, Counter, Held, How, Record
 from httptop.snapshot import Process, Snapshot, SourceInfo
 from httptop.stats import bucket
@@ -23,6 +26,8 @@ class Slate:
         self.cells: list[tuple[int, int, bytes, bytes, int]] = []
         self.strangers: list[bytes] = []
         self.wanted = 0
+        self.untaught = False
+        self.kept: AbstractSet[int] | None = None
 
     def request(self, data: bytes, counter: int) -> int | None:
         """The next number, as long as there is place."""
@@ -47,6 +52,16 @@ class Slate:
     def want(self, samples: int) -> None:
         """As taught.Board."""
         self.wanted = samples
+
+
+    def unteach(self) -> None:
+        """As taught.Board."""
+        self.untaught = True
+
+    def clear(self, keep: AbstractSet[int]) -> None:
+        """As taught.Board."""
+        self.kept = keep
+        self.requests.clear()
 
 
 OWNERS = tuple(OWNER.pack(pid, How.RECV, 0, 0, 10**9, b"process") for pid in (7, 8))
@@ -160,6 +175,23 @@ def test_full_tables_refuse() -> None:
     lesson.exchange(get("/b"), OK, times=9)
     assert [data for data, _ in lesson.slate.requests] == [GET]
     assert lesson.snapshot().totals.requests == 11
+
+
+def test_tables_full_of_the_past_are_emptied() -> None:
+    """What is asked for now finds a place, after nothing is under way by what was taught; held requests keep theirs."""
+    lesson = Lesson(places=2)
+    lesson.now_ns, slate = RENEW_NS, lesson.slate
+    lesson.exchange(GET, OK)
+    lesson.exchange(get("/old"), OK)
+    for number in range(REFUSED_MAX):
+        lesson.exchange(get(f"/{number}"), OK)
+    assert slate.untaught
+    assert slate.kept is None
+    lesson.now_ns += 2 * SETTLE_NS
+    lesson.engine.feed(Batch([], [], tuple(lesson.tap.counters), lesson.now_ns, held=(Held(1, bytes(36), 0, 0),)))
+    assert slate.kept == {1}
+    lesson.exchange(get("/new"), OK)
+    assert [data for data, _ in slate.requests] == [get("/new")]
 
 
 def taught() -> tuple[Lesson, Dialog]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import mmap
 import os
 import platform
 import struct
@@ -149,3 +150,9 @@ def clear(map_fd: int, key_size: int) -> None:
         except FileNotFoundError:
             return
         call(MAP_DELETE_ELEM, struct.pack("=I4xQ", map_fd, ctypes.addressof(key)))
+
+
+def zero(map_fd: int, size: int, entries: int) -> None:
+    """Every entry of an array to zero."""
+    with mmap.mmap(map_fd, -(-size * entries // mmap.PAGESIZE) * mmap.PAGESIZE) as view:
+        view[:] = bytes(len(view))

@@ -13,6 +13,7 @@ from httptop.capture.walk import Tap
 from httptop.engine import Engine
 from httptop.records import FLOW_END, FLOW_KEY, OWNED, OWNER, Counter, How, Record
 from httptop.snapshot import Process, Snapshot
+from httptop.taught import TRACK, TRACKS_MAX
 from tests.support import bpf
 from tests.support.net import Namespace, namespace
 
@@ -50,7 +51,9 @@ class Kernel:
     def forget(self) -> None:
         """Empty the flow table, and what the fast path was taught."""
         if self.source.board is not None:
-            self.source.board.forget()
+            self.source.board.unteach()
+            self.source.board.clear(frozenset())
+            bpf.zero(self.source._fds["tracks"][0], TRACK.size, TRACKS_MAX)
         with bpf.opened(self._flows) as fd:
             bpf.clear(fd, FLOW_KEY.size)
 
