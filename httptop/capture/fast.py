@@ -39,12 +39,17 @@ _TEMPLATE_BYTES = TEMPLATE.size + ANSWERS_MAX * ANSWER.size
 _CELL_BYTES = CELL.size + 4 * LATENCY_BUCKETS
 _LATENCY_MAX_AT, _BYTES_AT = CELL_KEY.size, CELL_KEY.size + 8
 _ASKED_AT = FLOW_KEY.size + 2
+_EMPTY = bytes(4 * LATENCY_BUCKETS)
 _ANSWER_AT = 4  # in a cell's key: written last
 
 SIZES = {"templates": TEMPLATES_MAX * _TEMPLATE_BYTES, "cells": CELLS_MAX * _CELL_BYTES,
          "strangers": STRANGERS_MAX * STRANGER.size, "tracks": TRACKS_MAX * TRACK.size, "settings": SETTINGS.size}
 
 _64 = (1 << 64) - 1
+
+
+def _counts(histogram: bytes) -> memoryview:
+    return memoryview(histogram).cast("I")
 
 
 class Board:
@@ -59,7 +64,7 @@ class Board:
         self._factor = factor | 1
         SETTINGS.pack_into(self._maps["settings"], 0, self._seed, self._factor, 0)
         self._templates: set[int] = set()
-        self._cells: dict[int, tuple[int, list[int]]] = {}  # what was read last: bytes, exchanges by latency
+        self._cells: dict[int, tuple[int, bytes]] = {}  # what was read last: bytes, and the histogram as it lies there
 
     def unteach(self) -> None:
         """Nothing that is taught is known any more; what is held by it stays held."""
@@ -116,7 +121,7 @@ class Board:
             value = self._mixed(value, word)
         at = self._place(value, CELLS_MAX, self._cells)
         if at is not None:
-            self._cells[at] = (0, [0] * LATENCY_BUCKETS)
+            self._cells[at] = (0, _EMPTY)
             view, start = self._maps["cells"], at * _CELL_BYTES
             view[start : start + len(key)] = key[:_ANSWER_AT] + bytes(4) + key[_ANSWER_AT + 4 :]
             self._publish("cells", start + _LATENCY_MAX_AT, latency_max_ns)
@@ -163,10 +168,9 @@ class Board:
             start = at * _CELL_BYTES
             total = self._words["cells"][(start + _BYTES_AT) // 8]
             if total != bytes_before:
-                with memoryview(view) as raw, raw[start + _HISTOGRAM_AT : start + _CELL_BYTES].cast("I") as words:
-                    now = words.tolist()
-                grown = [(bucket, n - m) for bucket, (n, m) in enumerate(zip(now, before, strict=True), LATENCY_LOW)
-                         if n != m]
+                now = view[start + _HISTOGRAM_AT : start + _CELL_BYTES]
+                pairs = zip(_counts(now), _counts(before), strict=True)
+                grown = [(bucket, n - m) for bucket, (n, m) in enumerate(pairs, LATENCY_LOW) if n != m]
                 self._cells[at] = (total, now)
                 found.append(Counted(at, total - bytes_before, grown))
         return found

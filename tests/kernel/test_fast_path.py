@@ -73,7 +73,7 @@ def opened(script: Script, *, isn: int = 1000) -> Dialog:
 def counted(here: Kernel) -> int:
     """How many exchanges the kernel has counted itself since `forget`."""
     assert here.source.board is not None
-    return sum(sum(seen) for _, seen in here.source.board._cells.values())
+    return sum(sum(memoryview(seen).cast("I")) for _, seen in here.source.board._cells.values())
 
 
 def test_known_exchanges_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -> None:
