@@ -14,6 +14,7 @@ help:
 	@echo "make truth   recall and precision on captures that other people made"
 	@echo "make fuzz    the parser and the path from file to messages, a minute each"
 	@echo "make bench   what httptop costs (ARGS=--quick for a first look)"
+	@echo "make screenshots   pictures and a film of the screen on live traffic, into screenshots/"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove what make has made"
 

@@ -70,10 +70,10 @@ def verdict(snapshot: Snapshot, glyphs: Glyphs) -> Line:
 def owners(snapshot: Snapshot) -> list[Line]:
     """How full the kernel's table of connections and their processes is: beyond its bound processes are unknown."""
     cost = snapshot.self_cost
-    if cost.owners is None or cost.owners_max is None or cost.owners_written is None:
+    if cost.owners is None or cost.owners_max is None:
         return []
-    known, most, written = map(render.count, (cost.owners, cost.owners_max, cost.owners_written))
-    return [((f" {known:>5} ", "text"), (f"ends of connections known, of {most} at most; {written} learned", "dim"))]
+    known, most = render.count(cost.owners), render.count(cost.owners_max)
+    return [((f" {known:>5} ", "text"), (f"of {most} ends of connections known", "dim"))]
 
 
 def causes(snapshot: Snapshot, rates: dict[str, float], columns: int) -> list[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from httptop import rollup
@@ -14,6 +15,8 @@ from httptop.snapshot import Exchange, InFlightRow, ProcessRow, Snapshot
 from httptop.tui.columns import Column
 from httptop.tui.history import History
 from httptop.tui.trends import Trends
+
+WINDOW_MIN_S = 1.0
 
 AnyGroup = TypeVar("AnyGroup")
 
@@ -61,6 +64,9 @@ class View:
     def _shaped(self, snapshot: Snapshot) -> Snapshot:
         from httptop.tui import reshape  # noqa: PLC0415 (see preloading.py)
 
+        if snapshot.rate_window_s < WINDOW_MIN_S:  # the first one: two requests in a millisecond are no 2,000 a second
+            per_s = snapshot.requests_per_s * snapshot.rate_window_s / WINDOW_MIN_S
+            snapshot = replace(snapshot, rate_window_s=WINDOW_MIN_S, requests_per_s=per_s)
         if self._reset is not None:
             snapshot = reshape.since(snapshot, self._reset)
         if self.hide_query:

@@ -6,14 +6,17 @@ Run it as `python -m tests.tui.shoot DIRECTORY [NAME...]`, or, as root, with `--
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import html
 import json
 import os
 import re
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from httptop.cli import RECENT_EXCHANGES, World
@@ -22,9 +25,11 @@ from httptop.options import parse as parse_options
 from httptop.snapshot import Snapshot
 from httptop.tui.app import HttptopApp, Publication
 from httptop.worker import Worker
+from tests.support.net import Namespace, namespace
 from tests.tui import snapshots
 from tests.tui.player import Player
 
+COLOURS = 32  # of a PNG: a quarter of the bytes
 SIZES = ((80, 24), (120, 40), (200, 60))
 
 
@@ -84,6 +89,7 @@ def png_from(svg: str, target: Path) -> None:
     local = re.sub(r"<text(?P<attributes>[^>]*textLength[^>]*)>(?P<text>[^<]*)</text>", _moved,
                    local.replace("&#160;", "\xa0"))
     subprocess.run(["rsvg-convert", "--zoom", "1.0", "-o", str(target)], input=local.encode(), check=True)
+    subprocess.run(["pngquant", "--speed", "1", "--force", "-o", str(target), str(COLOURS), str(target)], check=True)
 
 
 def shoot(directory: Path, name: str, snapshots: Sequence[Snapshot], size: tuple[int, int], keys: Sequence[str] = (),
@@ -95,55 +101,120 @@ def shoot(directory: Path, name: str, snapshots: Sequence[Snapshot], size: tuple
     png_from(svg, directory / f"{stem}.png")
 
 
-LIVE_S = 20.0
-SCENES: tuple[tuple[str, tuple[int, int], tuple[str, ...]], ...] = (
+BEFORE_S, LIVE_S = 6.5, 24.0  # until hints are given, until there are trends
+DELAY_S = 0.5
+Scene = tuple[str, tuple[int, int], tuple[str, ...]]
+WAITING: tuple[Scene, ...] = (("waiting", (120, 40), ()),)
+SCENES: tuple[Scene, ...] = (
     ("overview", (120, 40), ()), ("overview", (80, 24), ()), ("overview", (200, 60), ()),
     ("filter", (120, 40), ("slash", *"status:5xx", "enter")), ("url", (120, 40), ("escape", "enter")),
     ("process", (120, 40), ("escape", "2", "enter")), ("log", (120, 40), ("escape", "5")),
-    ("help", (120, 40), ("plus", "1", "question_mark")), ("pid", (120, 40), ("escape", "p")),
+    ("help", (120, 40), ("plus", "question_mark")), ("pid", (120, 40), ("escape", "p")),
     ("light", (120, 40), ("escape", "t")),
+)
+TOUR_SIZE, FRAME_MS = (80, 24), 900
+TOUR: tuple[tuple[str, ...], ...] = (
+    (), (), ("slash",), tuple("status"), tuple(":5xx"), ("enter",), (), ("escape",), ("greater_than_sign",), ("down",),
+    ("down",), ("enter",), (), ("escape",), ("2",), ("enter",), (), ("escape",), ("1",), (),
 )
 
 
-async def live_svgs() -> dict[str, str]:
-    """The screen on the traffic of --demo, scene by scene. Gives up root, like httptop itself."""
-    world, options = World(), parse_options(["--demo", "--delay", "0.5"])
+class Ours(Worker):
+    """Without the processes that accept in other network namespaces: they are this machine's, not the demo's."""
+
+    def start(self, publish: Callable[[Publication], None]) -> None:
+        def ours(item: Publication) -> None:
+            if isinstance(item, Snapshot):
+                accepts = tuple(row for row in item.accepts if row.process.cmdline.startswith("httptop"))
+                item = dataclasses.replace(item, accepts=accepts)
+            publish(item)
+
+        super().start(ours)
+
+
+@contextlib.asynccontextmanager
+async def watching(size: tuple[int, int]) -> AsyncIterator[Player]:
+    """The screen on loopback, as `httptop -i lo` shows it. Gives up root like httptop itself."""
+    world, options = World(), parse_options(["-i", "lo", "--delay", str(DELAY_S)])
+    worker = Ours(world.live(options), world.engines(options, recent=RECENT_EXCHANGES), options.delay_s)
+    async with HttptopApp(worker).run_test(size=size) as pilot:
+        yield Player(pilot)
+
+
+async def scenes(wait_s: float, wanted: Sequence[Scene]) -> dict[str, str]:
+    """Name and size -> SVG."""
     svgs = {}
-    with world.demo():
-        source = world.live(options)
-        app = HttptopApp(Worker(source, world.engines(options, deque(maxlen=RECENT_EXCHANGES)), options.delay_s))
-        async with app.run_test(size=SIZES[1]) as pilot:
-            await asyncio.sleep(LIVE_S)
-            for name, size, keys in SCENES:
-                await pilot.resize_terminal(*size)
-                await pilot.press(*keys)
-                await asyncio.sleep(2 * options.delay_s)
-                svgs[f"{name}-{size[0]}x{size[1]}"] = app.export_screenshot(title="httptop")
+    async with watching(wanted[0][1]) as player:
+        await asyncio.sleep(wait_s)
+        for name, size, keys in wanted:
+            await player.resize_terminal(*size)
+            await player.press(*keys)
+            await asyncio.sleep(2 * DELAY_S)
+            svgs[f"{name}-{size[0]}x{size[1]}"] = player.app.export_screenshot(title="httptop")
     return svgs
 
 
+async def tour() -> dict[str, str]:
+    """Number of the frame -> SVG: what a film is made of."""
+    svgs = {}
+    async with watching(TOUR_SIZE) as player:
+        await asyncio.sleep(LIVE_S)
+        for number, keys in enumerate(TOUR):
+            await player.press(*keys)
+            await asyncio.sleep(FRAME_MS / 1000)
+            svgs[f"{number:03d}"] = player.app.export_screenshot(title="httptop")
+    return svgs
+
+
+def child(what: str) -> None:
+    """Print the pictures as JSON. Run in a network namespace of its own."""
+    with contextlib.ExitStack() as stack:
+        if what != "waiting":
+            stack.enter_context(World().demo())
+        made = {"waiting": partial(scenes, BEFORE_S, WAITING), "demo": partial(scenes, LIVE_S, SCENES), "tour": tour}
+        print(json.dumps(asyncio.run(made[what]())))
+
+
+def from_child(here: Namespace, what: str) -> dict[str, str]:
+    """What a child prints, which may no longer write where we may. It is called httptop, and so are its servers."""
+    code = f"from tests.tui.shoot import child; child({what!r})"
+    with here.entered():
+        done = subprocess.run(["httptop"], executable=sys.executable, input=code.encode(), stdout=subprocess.PIPE,
+                              env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                                                "PYTHONPATH": str(Path.cwd())}, check=True)
+    return {str(name): str(svg) for name, svg in json.loads(done.stdout).items()}
+
+
+def film(frames: Sequence[str], target: Path) -> None:
+    """An animated picture, with libwebp's img2webp."""
+    with tempfile.TemporaryDirectory() as directory:
+        names = []
+        for number, svg in enumerate(frames):
+            names.append(f"{directory}/{number:03d}.png")
+            png_from(svg, Path(names[-1]))
+        subprocess.run(["img2webp", "-loop", "0", "-d", str(int(FRAME_MS)), "-lossless", *names, "-o", str(target)],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def shoot_live(directory: Path) -> None:
-    """Write the scenes as SVG and PNG: a child that may no longer write here hands them over."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # a command line in the pictures without our paths
-    child = subprocess.run(["python", "-m", "tests.tui.shoot", "--svgs"], stdout=subprocess.PIPE, check=True,
-                           env=os.environ | {"PATH": path})
-    for stem, svg in json.loads(child.stdout).items():
-        (directory / f"{stem}.svg").write_text(svg)
-        png_from(svg, directory / f"{stem}.png")
+    """Write the scenes as SVG and PNG, and the film: nobody else's traffic is in them."""
+    with namespace() as here:
+        for what in ("waiting", "demo"):
+            for stem, svg in from_child(here, what).items():
+                (directory / f"{stem}.svg").write_text(svg)
+                png_from(svg, directory / f"{stem}.png")
+        film(list(from_child(here, "tour").values()), directory / "tour.webp")
 
 
 def main(directory: str, *names: str) -> None:
     """Pictures of recorded Snapshots; of live traffic if the first name is --live."""
-    os.environ["COLORTERM"] = "truecolor"
-    if directory == "--svgs":
-        print(json.dumps(asyncio.run(live_svgs())))
-        return
+    os.environ.update(COLORTERM="truecolor", TERM="xterm-256color")
     target = Path(directory)
     target.mkdir(parents=True, exist_ok=True)
     if names == ("--live",):
         shoot_live(target)
         return
-    for name in names or ("calm", "error_burst", "losses", "empty", "hostile"):
+    for name in names or ("calm", "error_burst", "losses", "empty", "gone", "hostile"):
         for size in SIZES:
             shoot(target, name, list(snapshots.over_time(getattr(snapshots, name)())), size)
 
