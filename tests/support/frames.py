@@ -63,7 +63,7 @@ def tcp(
 class Talk:
     """One connection as frames: `client` and `server` say things in turn, sequence numbers follow by themselves."""
 
-    _ports = itertools.count(20000)
+    _ports = itertools.cycle(range(20000, 65536))
 
     def __init__(self, *, v6: bool = False, isn: int = 1000) -> None:
         self.addresses = ("fd83::2", "fd83::1") if v6 else ("10.83.83.2", "10.83.83.1")
