@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+from pathlib import Path
 
 from tests.support import load
 from tests.support.net import Site
@@ -65,3 +68,55 @@ def test_help_and_back(wire: Site) -> None:
         window.wait_gone("this help")  # a key right behind Escape would be taken for Alt and that key
         window.keys("q")
         assert window.wait_exit() == 0
+
+
+def test_a_session(wire: Site, web: Nginx, tmp_path: Path) -> None:
+    """Sort, details of a URL and of a process, the log, another delay, export as JSON and CSV: all on live traffic."""
+    tmp_path.chmod(0o777)  # httptop is no longer root when it writes
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    inside = wire.server.command("sh", "-c", f"cd {tmp_path} && exec {shlex.join([*HTTPTOP, '-i', 'veth0'])}")
+    with terminal(inside) as window:
+        window.wait_attached()
+        load.curl(wire.client, "GET", web.url(wire.server4), "/ok", 7)
+        load.curl(wire.client, "POST", web.url(wire.server4), "/created", 3)
+        window.wait_text("/created")
+        window.keys(">")
+        window.wait_text("by reqs")
+        window.keys("Enter")
+        window.wait_text("7 requests")
+        assert "served by" in window.wait_text("curl")
+        window.keys("Escape")
+        window.wait_gone("served by")
+        window.keys("p")
+        window.wait_text("show one process")
+        window.keys("nginx", "Enter")
+        window.wait_text("pid:")
+        window.keys("2")
+        window.keys("Enter")
+        shown = window.wait_text("listens on")
+        for word in ("nginx", "accepts", "methods", "user"):
+            assert word in shown, shown
+        window.keys("Escape")
+        window.wait_gone("listens on")
+        window.keys("Escape")
+        window.wait_gone("pid:")
+        window.keys("5")
+        window.wait_text("ASKED BY")
+        window.keys("5")
+        window.wait_gone("ASKED BY")
+        window.keys("d")
+        window.wait_text("seconds between refreshes")
+        window.keys("0.25", "Enter")
+        window.wait_text("every 0.25s")
+        for key, kind in (("j", "json"), ("c", "csv")):
+            window.keys("e")
+            window.wait_text("save what is shown as")
+            window.keys(key)
+            until(lambda kind=kind: list(tmp_path.glob(f"httptop-*.{kind}")), f"the {kind} file")  # type: ignore[misc]
+            window.wait_gone("save what is shown as")
+        window.keys("q")
+        assert window.wait_exit() == 0
+    [exported] = tmp_path.glob("*.json")
+    urls = json.loads(exported.read_text())["urls"]
+    assert {row["path"]: row["requests"] for row in urls} == {"/ok": 7, "/created": 3}
