@@ -285,6 +285,7 @@ class Engine:
             in_flight=tuple(self._waiting(waits, now_ns)),
             in_flight_total=len(waits),
             exchanges=tuple(map(self._exchange, self._told)),
+            sampled=self._in_kernel is not None and self._in_kernel.counts,
             losses=losses.rows(self._counters, self._events),
             skipped=losses.skipped(self._counters, self._events, self._cells.folded),
             self_cost=cost or SelfCost(),

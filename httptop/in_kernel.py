@@ -41,6 +41,7 @@ class InKernel:
         self._samples = SAMPLES if samples else 0
         self._teacher = Teacher(board)
         self._cells: dict[int, tuple[str, int, Answered]] = {}  # kernel's cell: method, status, where it counts
+        self.counts = False  # it has counted at all
         self._unteaching = False
         self._renewed_ns = 0
 
@@ -67,6 +68,7 @@ class InKernel:
         self._held = batch.held
         if self._samples:
             self._board.want(self._samples)
+        self.counts = self.counts or bool(batch.counted)
         for kernel_cell, response_bytes, latency in batch.counted:
             method, status, (cell, server, client) = self._cells[kernel_cell]
             while cell.into is not None:

@@ -215,6 +215,7 @@ class Snapshot:
     in_flight: tuple[InFlightRow, ...] = ()  # oldest first, bounded
     in_flight_total: int = 0
     exchanges: tuple[Exchange, ...] = ()  # the latest, oldest first; only where they were asked for
+    sampled: bool = False  # `exchanges` lacks most of those that the kernel has counted itself
     losses: tuple[LossRow, ...] = ()  # every reason, also at 0
     skipped: Counts = ()
     self_cost: SelfCost = field(default_factory=SelfCost)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from httptop.capture import btf, interfaces, netns, preflight, privileges, system
+from httptop.capture import btf, interfaces, maps, netns, preflight, privileges, system
 from httptop.capture.around import Around
 from httptop.capture.attribution import Attribution
 from httptop.capture.fast import SIZES, Board
@@ -153,8 +153,10 @@ class LiveSource:
         entries = counters[Counter.OWNERS_NEW] - counters[Counter.OWNERS_GONE]
         if self._attribution is not None:
             entries += self._attribution.seeded
-        return replace(self._meter.read(), owners=min(max(entries, 0), OWNERS), owners_max=OWNERS,
-                       owners_written=counters[Counter.OWNERS])
+        run_ns, measured = maps.run_statistics(self._fds["program"][0])
+        return replace(self._meter.read(), bpf_runs=counters[Counter.PACKETS],
+                       bpf_ns_per_run=run_ns / measured if measured else None,
+                       owners=min(max(entries, 0), OWNERS), owners_max=OWNERS, owners_written=counters[Counter.OWNERS])
 
     def abort(self) -> None:
         """End an `open` that is under way in another thread: it fails, and cleans up."""

@@ -1,4 +1,4 @@
-"""Reading and writing BPF hash maps by file descriptor: bpf(2), without bcc.
+"""BPF hash maps and what programs cost, by file descriptor: bpf(2), without bcc.
 
 Since Linux 5.19 this needs no privilege, only the descriptor; before it, only while kernel.unprivileged_bpf_disabled
 is 0. So what is read after root is given up must be an extra.
@@ -13,8 +13,9 @@ import platform
 import struct
 
 _SYS_BPF = {"x86_64": 321, "s390x": 351, "ppc64le": 361}.get(platform.machine(), 280)
-_LOOKUP, _UPDATE = 1, 2
+_LOOKUP, _UPDATE, _INFO = 1, 2, 15
 _NOEXIST = 1
+_PROGRAM_INFO = struct.Struct("=192xQQ")  # run_time_ns and run_cnt of struct bpf_prog_info
 _ATTRIBUTES = struct.Struct("=I4xQQQ")  # map fd, pointer to key, pointer to value, flags
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -47,3 +48,16 @@ class HashMap:
         if error == errno.EEXIST:
             return False
         raise OSError(error, os.strerror(error))
+
+
+def run_statistics(program_fd: int) -> tuple[int, int]:
+    """(ns, runs) of a program, for as long as somebody on this host has had the kernel measure it; (0, 0): nobody.
+
+    kernel.bpf_stats_enabled is not switched on here: it makes each BPF program of the host a little slower.
+    """
+    info = ctypes.create_string_buffer(_PROGRAM_INFO.size)
+    attributes = ctypes.create_string_buffer(struct.pack("=IIQ", program_fd, len(info), ctypes.addressof(info)), 16)
+    if _libc.syscall(_SYS_BPF, _INFO, attributes, 16):
+        return 0, 0
+    run_time_ns, runs = _PROGRAM_INFO.unpack(info.raw)
+    return run_time_ns, runs

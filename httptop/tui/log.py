@@ -32,6 +32,10 @@ class Log(Pane[Exchange, Exchange]):
     def row(self, group: Exchange) -> Exchange:
         return group
 
+    def count_note(self, shown: int) -> str:
+        sampled = self.view.snapshot is not None and self.view.snapshot.sampled
+        return f"{shown}, a sample" if sampled else str(shown)
+
     def nothing(self) -> list[Line]:
         if self.view.snapshot is None:
             return []
