@@ -90,9 +90,24 @@ def test_known_exchanges_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -
     assert counted(loaded) > 180
 
 
+def test_contested_connections_are_not_counted_in_the_kernel(loaded: Kernel) -> None:
+    """The same processes, but nobody knows whether it is they who talk: such exchanges come through the ring."""
+    script = Script()
+    talks = [opened(script) for _ in range(6)]
+    frames = [[talk.frame(0, GET), talk.frame(1, OK)] for talk in talks for _ in range(3)]
+    flows = [python([talk.frame(0, GET, seq=1)]).records[0].flow for talk in talks]
+    loaded.forget()
+    for number, flow in enumerate(flows):
+        loaded.own(flow, contested=number >= 3)
+    loaded.watch([script.frames, *frames])
+    assert 3 < counted(loaded) < 9
+
+
 UNUSUAL = {
     "pipelined": lambda talk: (talk.ask(GET + GET), talk.answer(OK), talk.answer(OK)),
     "asked twice": lambda talk: (talk.ask(GET, GET), talk.answer(OK, OK)),
+    "long answers to what was asked ahead": lambda talk: (talk.ask(GET, GET), talk.answer(
+        ok(b"y" * 3000)[:1400], ok(b"y" * 3000)[1400:2800], ok(b"y" * 3000)[2800:] + OK)),
     "split request": lambda talk: (talk.ask(GET[:20], GET[20:]), talk.answer(OK)),
     "split method": lambda talk: (talk.ask(GET[:2], GET[2:]), talk.answer(OK)),
     "split response": lambda talk: (talk.ask(GET), talk.answer(OK[:30], OK[30:])),

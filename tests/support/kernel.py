@@ -57,11 +57,11 @@ class Kernel:
         with bpf.opened(self._flows) as fd:
             bpf.clear(fd, FLOW_KEY.size)
 
-    def own(self, flow: bytes) -> None:
+    def own(self, flow: bytes, *, contested: bool = False) -> None:
         """Say that the lower endpoint of `flow` is process 7's, and the other one process 8's."""
         owners = HashMap(self.source._fds["owners"][0], FLOW_END.size, OWNED.size)
         for end in (0, 1):
-            owner = OWNER.pack(7 + end, How.RECV, 0, 0, 10**9, b"process")
+            owner = OWNER.pack(7 + end, How.RECV, 0, contested, 10**9, b"process")
             owners.add(FLOW_END.pack(flow, end), OWNED.pack(owner, 0))
 
     def watch(self, parts: Iterable[Sequence[bytes]]) -> Snapshot:
