@@ -19,7 +19,7 @@ from tests.support.servers import PORT, listens
 CROWD = str(Path(__file__).parent / "served/crowd.py")
 PARTS = 3  # pairs of processes, each within the usual limit of descriptors
 EACH = 16_667
-MOST_BYTES = 64 << 20  # engine.FLOWS_MAX flows, and what one read holds when httptop had to wait for its turn
+MOST_BYTES = 40 << 20  # engine.FLOWS_MAX flows, and what one read holds when httptop had to wait for its turn
 
 
 @contextlib.contextmanager
