@@ -9,8 +9,9 @@ Formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BufferedIOBase
 from struct import Struct
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 # Larger ones are no packets: a length field was damaged. Super-packets have at most 512 KB.
 MAX_PACKET = 1 << 24
@@ -34,34 +35,52 @@ OPTION_TSRESOL, OPTION_TSOFFSET = 9, 14
 Packet = tuple[int, int, int, bytes, int]
 
 
+CHUNK = 1 << 18
+
+
 class DamagedError(Exception):
     """The file cannot be read on from here; says where and why."""
 
 
-def _exactly(file: BinaryIO, size: int, what: str) -> bytes:
+def _exactly(file: BufferedIOBase, size: int, what: str) -> bytes:
     data = file.read(size)
     if len(data) < size:
         raise DamagedError(f"cut off within {what}")
     return data
 
 
-def read_pcap(file: BinaryIO, magic: bytes) -> Iterator[Packet]:
+def read_pcap(file: BufferedIOBase, magic: bytes) -> Iterator[Packet]:
     """Packets of a pcap file whose magic number was read from it already."""
     order, fraction_ns, header_len = PCAP_MAGICS[magic]
     (link,) = Struct(order + "16x I").unpack(_exactly(file, 20, "the file header"))
     link &= 0xFFFF  # above it: the length of a frame check sequence
-    header = Struct(f"{order}IIII{header_len - 16}x")
-    unpack, read = header.unpack, file.read
-    while found := read(header_len):
-        if len(found) < header_len:
-            raise DamagedError("cut off within a packet header")
-        seconds, fraction, captured, wire_len = unpack(found)
+    unpack = Struct(f"{order}IIII{header_len - 16}x").unpack_from
+    buffer, at = b"", 0  # two calls for each packet would be a tenth of the time
+    while True:
+        start = at + header_len
+        if start > len(buffer):
+            buffer, at, start = _filled(file, buffer[at:], header_len), 0, header_len
+            if not buffer:
+                return
+            if start > len(buffer):
+                raise DamagedError("cut off within a packet header")
+        seconds, fraction, captured, wire_len = unpack(buffer, at)
         if captured > MAX_PACKET:
             raise DamagedError(f"a packet claims {captured} bytes")
-        data = read(captured)
-        if len(data) < captured:
-            raise DamagedError("cut off within a packet")
-        yield seconds * 1_000_000_000 + fraction * fraction_ns, link, 0, data, wire_len
+        end = start + captured
+        if end > len(buffer):
+            buffer, start, end = _filled(file, buffer[start:], captured), 0, captured
+            if end > len(buffer):
+                raise DamagedError("cut off within a packet")
+        at = end
+        yield seconds * 1_000_000_000 + fraction * fraction_ns, link, 0, buffer[start:end], wire_len
+
+
+def _filled(file: BufferedIOBase, held: bytes, size: int) -> bytes:
+    """`held` and what follows it: at least `size` bytes unless the file ends, and what a pipe has by then."""
+    while len(held) < size and (more := file.read1(CHUNK)):
+        held += more
+    return held
 
 
 class _Interface(NamedTuple):
@@ -78,7 +97,7 @@ class _Interface(NamedTuple):
 class PcapngReader:
     """Packets of a pcapng file: any number of sections, each with its byte order and its interfaces."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BufferedIOBase) -> None:
         self._file = file
         self._order = "<"
         self._headers: dict[int, Struct] = {}
@@ -168,7 +187,7 @@ class PcapngReader:
         return self._last_ns, self._interfaces[0].link, 0, body[4 : 4 + captured], wire_len
 
 
-def read_packets(file: BinaryIO) -> Iterator[Packet] | None:
+def read_packets(file: BufferedIOBase) -> Iterator[Packet] | None:
     """The packets of a capture file from its first byte on; None if it is not one.
 
     The iterator raises DamagedError where the file cannot be read on, after all packets before that place.
