@@ -55,13 +55,13 @@ def test_main_screen(snap_compare: Compare, state: str, size: tuple[int, int]) -
     ("log", ("5",)),
     ("light", ("t",)),
 ])
-@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_after_keys(snap_compare: Compare, name: str, keys: tuple[str, ...], size: tuple[int, int]) -> None:
     """What each key brings up looks as recorded."""
     assert pictured(snap_compare, list(snapshots.over_time(snapshots.calm(), 4)), size, *keys)
 
 
-@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_failed(snap_compare: Compare, size: tuple[int, int]) -> None:
     """The screen of an error looks as recorded."""
     error = MissingFeatureError("this kernel has no BPF ring buffer: it is 5.4, 5.8 is needed",
