@@ -6,9 +6,6 @@
  */
 #include "packet.h"
 
-#define FAMILY_INET 2
-#define FAMILY_INET6 10
-
 /* Where the caller wants the peer's address, between the entry and the exit of the call. */
 BPF_TABLE("lru_hash", u64, u64, accepting, 16384);
 BPF_PERF_OUTPUT(accepted);

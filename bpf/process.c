@@ -2,12 +2,14 @@
 /*
  * Who runs: the process in whose context a tracepoint was called. No header: BCC finds maps in the main text only.
  *
- * The TASK_*, SOCK_NET and NET_INODE constants are offsets that httptop/capture/btf.py has found in the running kernel.
+ * The TASK_*, SOCK_* and NET_INODE constants are offsets that httptop/capture/btf.py has found in the running kernel.
  * Where it tells nothing they are not defined, and the thread's own name and no start time have to do.
  */
 #include "packet.h"
 
 #define KERNEL_THREAD 0x00200000 /* PF_KTHREAD of linux/sched.h */
+#define FAMILY_INET 2
+#define FAMILY_INET6 10
 
 #define WANTED(how) ((SOURCES) >> (how) & 1)
 

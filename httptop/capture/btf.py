@@ -12,15 +12,25 @@ from collections.abc import Iterator
 PATH = "/sys/kernel/btf/vmlinux"
 KIND_STRUCT = 4
 
-# Constant of the BPF programs -> path of a field, from struct to member (Documentation/bpf/btf.rst).
-FIELDS = {
-    "TASK_LEADER": (("task_struct", "group_leader"),),
-    "TASK_FLAGS": (("task_struct", "flags"),),
-    "TASK_COMM": (("task_struct", "comm"),),
-    "TASK_STARTED": (("task_struct", "start_boottime"),),
-    "SOCK_NET": (("sock_common", "skc_net"),),
-    "NET_INODE": (("net", "ns"), ("ns_common", "inum")),
-}
+# Constant of the BPF programs -> path of a field, from struct to member (Documentation/bpf/btf.rst). Each group is of
+# use only as a whole.
+FIELDS = (
+    {
+        "TASK_LEADER": (("task_struct", "group_leader"),),
+        "TASK_FLAGS": (("task_struct", "flags"),),
+        "TASK_COMM": (("task_struct", "comm"),),
+        "TASK_STARTED": (("task_struct", "start_boottime"),),
+    },
+    {
+        "SOCK_NET": (("sock_common", "skc_net"),),
+        "NET_INODE": (("net", "ns"), ("ns_common", "inum")),
+    },
+    {
+        "SOCK_FAMILY": (("sock_common", "skc_family"),),
+        "SOCK_LOCAL": (("sock_common", "skc_v6_rcv_saddr"),),
+        "SOCK_REMOTE": (("sock_common", "skc_v6_daddr"),),
+    },
+)
 
 _HEADER = struct.Struct("=HBBIIIII")  # magic, version, flags, header length, types at, length, strings at, length
 _MAGIC = 0xEB9F
@@ -72,12 +82,15 @@ class Btf:
 
 
 def constants(path: str = PATH) -> dict[str, int]:
-    """Values of FIELDS in the running kernel; empty when not all of them are known."""
+    """Values of FIELDS in the running kernel, of those groups that it knows."""
     try:
         with open(path, "rb") as file:
             btf = Btf(file.read())
     except (OSError, ValueError):
         return {}
-    found = {name: [btf.offset(*step) for step in steps] for name, steps in FIELDS.items()}
-    offsets = {name: sum(offset for offset in parts if offset is not None) for name, parts in found.items()}
-    return offsets if all(None not in parts for parts in found.values()) else {}
+    known: dict[str, int] = {}
+    for group in FIELDS:
+        found = {name: [btf.offset(*step) for step in steps] for name, steps in group.items()}
+        if not any(None in parts for parts in found.values()):
+            known |= {name: sum(offset or 0 for offset in parts) for name, parts in found.items()}
+    return known

@@ -19,9 +19,9 @@ _SYS_PERF_EVENT_OPEN = {"x86_64": 298, "s390x": 331, "ppc64le": 319}.get(_MACHIN
 _IOC_NONE, _IOC_WRITE = (1 << 29, 4 << 29) if _MACHINE == "ppc64le" else (0, 1 << 30)
 _PERF_ENABLE, _PERF_SET_BPF = _IOC_NONE | 0x2400, _IOC_WRITE | 0x42408
 
-SOCKET_FILTER, TRACEPOINT = 1, 5  # enum bpf_prog_type
+SOCKET_FILTER, TRACEPOINT, RAW_TRACEPOINT = 1, 5, 17  # enum bpf_prog_type
 PERF_EVENT_ARRAY = 4  # enum bpf_map_type
-_MAP_CREATE, _MAP_UPDATE, _PROG_LOAD = 0, 2, 5
+_MAP_CREATE, _MAP_UPDATE, _PROG_LOAD, _RAW_TRACEPOINT_OPEN = 0, 2, 5, 17  # enum bpf_cmd
 _PERF_TRACEPOINT, _PERF_SOFTWARE, _BPF_OUTPUT = 2, 1, 10
 _SAMPLE_RAW = 1 << 10
 _NO_WAKEUP = 1 << 30  # events before a reader is woken: ours looks by itself
@@ -155,6 +155,12 @@ def tracepoint(identifier: int, program_fd: int) -> int:
     fcntl.ioctl(fd, _PERF_SET_BPF, program_fd)
     fcntl.ioctl(fd, _PERF_ENABLE, 0)
     return fd
+
+
+def raw_tracepoint(name: str, program_fd: int) -> int:
+    """The fd of a link that runs the program with the tracepoint's own arguments; closing it takes no time."""
+    text = ctypes.create_string_buffer(name.encode())
+    return _bpf(_RAW_TRACEPOINT_OPEN, struct.pack("=QI4x", ctypes.addressof(text), program_fd))
 
 
 def perf_ring(cpu: int) -> int:

@@ -22,6 +22,7 @@ FAST_PATH = ("taught.c", "http_fast.c")
 OWNER_EVENTS = ("tcp/tcp_rcv_space_adjust", "sock/inet_sock_set_state")
 ACCEPT_EVENTS = tuple(f"syscalls/sys_{when}_{call}" for when in ("enter", "exit") for call in ("accept", "accept4"))
 TRACEPOINT_PREFIX = "tracepoint__"  # and CATEGORY__EVENT, as BCC's TRACEPOINT_PROBE names them
+RAW_TRACEPOINT_PREFIX = "raw_tracepoint__"  # and EVENT
 OWN_NETNS_MARK = 0x485454501D0E7151  # in process.c: the inode of our network namespace, known when it is loaded
 
 # No debug information, and LLVM's passes once: clang would run them, and then BCC does so again. A third of the work.
@@ -119,10 +120,14 @@ def image_of(made: Any) -> tuple[bytecode.Image, dict[str, int]]:  # noqa: ANN40
         fds[name] = lib.bpf_table_fd_id(module, at)
     names = {fd: name for name, fd in fds.items()}
     functions = [lib.bpf_function_name(module, number).decode() for number in range(lib.bpf_num_functions(module))]
-    programs = [bytecode.program(name, bytecode.TRACEPOINT if name.startswith(TRACEPOINT_PREFIX)
-                                 else bytecode.SOCKET_FILTER, made.dump_func(name.encode()), names)
-                for name in functions]
+    programs = [bytecode.program(name, kind(name), made.dump_func(name.encode()), names) for name in functions]
     return bytecode.Image(maps, programs), fds
+
+
+def kind(function: str) -> int:
+    """Its type as a program, by its name."""
+    prefixes = {TRACEPOINT_PREFIX: bytecode.TRACEPOINT, RAW_TRACEPOINT_PREFIX: bytecode.RAW_TRACEPOINT}
+    return next((found for prefix, found in prefixes.items() if function.startswith(prefix)), bytecode.SOCKET_FILTER)
 
 
 def identity(path: str) -> list[Any]:

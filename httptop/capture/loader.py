@@ -168,6 +168,13 @@ def tracepoints(programs: dict[str, int]) -> list[int]:
     return fds
 
 
+def raw_tracepoints(programs: dict[str, int]) -> list[int]:
+    """Attach each program that is called raw_tracepoint__EVENT."""
+    prefix = compiling.RAW_TRACEPOINT_PREFIX
+    return [bytecode.raw_tracepoint(name[len(prefix) :], program_fd) for name, program_fd in programs.items()
+            if name.startswith(prefix)]
+
+
 def held(events: list[int]) -> list[int]:
     """Fewer fds that keep them, so that the program that has them ends at once; see bytecode.holder()."""
     try:
@@ -186,7 +193,7 @@ def attach(config: dict[str, Any], loaded: Loaded) -> list[tuple[str, int]]:
     fds = [(name, maps[name]) for name in MAPS if name in maps]
     if "accepted" in maps:
         fds += [("accepted", fd) for fd in perf_rings(maps["accepted"])] + [("accepted_map", maps["accepted"])]
-    fds += [("tracepoints", fd) for fd in held(tracepoints(programs))]
+    fds += [("tracepoints", fd) for fd in held(tracepoints(programs)) + raw_tracepoints(programs)]
     fds += [("packets", packet_socket(name, filter_fd, is_loopback=loop)) for name, loop in config["interfaces"]]
     return [*fds, ("program", filter_fd)]
 

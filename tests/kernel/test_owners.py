@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from httptop import rollup, worker
+from httptop.capture import btf
 from httptop.capture.live import LiveSource
 from httptop.capture.system import identify
 from httptop.engine import Engine
@@ -236,6 +237,28 @@ def test_each_source_alone(place: Namespace, tmp_path: Path, source: How, server
             assert told(found[role]) == (pids[role], 5, ((source.name.lower(), 5),))
     if not server_known:
         assert "server" not in found  # its requests are at their client
+
+
+@pytest.mark.parametrize("described", [True, False], ids=["raw", "plain"])
+def test_reads_alone_of_many_connections(place: Namespace, tmp_path: Path, described: bool,
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is known, also where the kernel has put its socket in an older one's place, or does not describe them."""
+    if not described:
+        monkeypatch.setattr(btf, "constants", dict)
+    asked, pids = (1, 3, 2, 3, 1, 3, 1, 3, 1), []
+    live = LiveSource(("lo",), keep_root=True, sources=frozenset({How.RECV}))
+    with place.entered(), closing(live), serving(own("threads"), place, tmp_path) as server:
+        live.open()
+        engine = Engine(live.info, 0, identify, live.owner)
+        for count in asked:
+            with client(place, "127.0.0.1") as caller:
+                caller.ask(count)
+                pids.append(caller.pid)
+        server.wait(sum(asked))
+        until(lambda: engine.feed(live.read(0)) or engine.snapshot(0).totals.responses == sum(asked), "all responses")
+        found = [row for row in rollup.processes(worker.finish(live, engine)) if row.requests]
+    assert {(row.role, row.process and row.process.pid, row.requests) for row in found} == {
+        ("server", server.process.pid, sum(asked)), *(("client", *one) for one in zip(pids, asked, strict=True))}
 
 
 def test_open_connections_of_other_namespaces(cable: Site, tmp_path: Path) -> None:
