@@ -176,7 +176,8 @@ enum track_state {
 	TRACK_SHUN,  /* it does unusual things: left to http_deliver.c until it ends */
 };
 
-/* A connection as long as it does nothing but ask and answer. */
+/* A connection as long as it does nothing but ask and answer. Each exchange writes into the first 64 bytes alone, a cache
+ * line, which goes from the CPU of the one end to that of the other. */
 struct track {
 	struct flow_key flow;
 	__u8 state;  /* enum track_state */
@@ -184,14 +185,14 @@ struct track {
 	__u8 asked;  /* a request waits for its answer */
 	__u8 ready;  /* bits 0 and 1, for each endpoint: `next` is where its next message begins; bit 2: it has answered */
 	__u32 next[2];
-	__u32 first[2]; /* behind the SYN, or what was seen first; 0: nothing yet */
-	__u32 request, response; /* where the last ones began */
-	__u32 ack;               /* of the last request */
-	__u32 template;          /* of it, + 1; 0: unknown */
 	__u64 asked_ns;
-	__u64 changes; /* of owners, when `cell` was found */
-	__u32 cell;    /* where its last answer was counted, + 1; 0: nowhere */
-	__u32 pad;
+	__u16 template; /* of the last request, + 1; 0: unknown */
+	__u16 length;   /* of the last request, if that was held */
+	__u32 response; /* where the last one began */
+	__u32 first[2]; /* behind the SYN, or what was seen first; 0: nothing yet */
+	__u64 changes;  /* of owners, when `cell` was found */
+	__u32 cell;     /* where its last answer was counted, + 1; 0: nowhere */
+	__u32 pad[11];
 };
 
 struct settings {

@@ -40,8 +40,9 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 
 	if (t->state != TRACK_FAST)
 		return;
+	__u32 began = t->next[t->client & 1] - t->length;
 	flow.expected = t->next[!(t->client & 1)];
-	client->recent[0] = t->request;
+	client->recent[0] = began;
 	server->recent[0] = t->response;
 	client->first = client->next = t->next[t->client & 1];
 	server->first = server->next = flow.expected;
@@ -59,9 +60,9 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	fill_record(skb, s, KIND_KNOWN, 0);
 	record->ts_ns = t->asked_ns;
 	record->flow = t->flow;
-	record->seq = t->request;
-	record->ack = t->ack;
-	record->payload_len = template->length;
+	record->seq = began;
+	record->ack = flow.expected;
+	record->payload_len = t->length;
 	record->from = t->client;
 	record->flags = FLAG_NEW | FLAG_RESUMED | FLAG_ASKER | (t->ready & 4 ? 0 : FLAG_FIRST);
 	record->counter = template->counter;
@@ -214,8 +215,7 @@ static __always_inline void asked(struct scratch *scratch, struct track *t)
 	if (!t->first[g->from & 1])
 		t->first[g->from & 1] = g->seq;
 	t->template = scratch->template;
-	t->request = g->seq;
-	t->ack = g->ack;
+	t->length = g->payload_len;
 	t->next[g->from & 1] = g->seq + g->payload_len;
 	t->asked_ns = bpf_ktime_get_ns();
 	t->asked = 1;

@@ -28,7 +28,7 @@ IDENTITY = struct.Struct("=IIQ")
 CELL_KEY = struct.Struct("=II16s16s")
 CELL = struct.Struct("=40sQQ")  # without its histogram
 STRANGER = struct.Struct("=16sQ")
-TRACK = struct.Struct("=36sBBBB2I2IIIIIQQI4x")
+TRACK = struct.Struct("=36sBBBB2IQHHI2IQI44x")
 SETTINGS = struct.Struct("=QQQ")
 
 class Board(Protocol):

@@ -184,7 +184,7 @@ class Board:
         at = asked.find(b"\1")
         while at >= 0:
             row = view[at * TRACK.size : (at + 1) * TRACK.size]
-            flow, state, client, waits, _, *_, template, asked_ns, _, _ = TRACK.unpack(row)
+            flow, state, client, waits, _, _, _, asked_ns, template, *_ = TRACK.unpack(row)
             still = row == view[at * TRACK.size : (at + 1) * TRACK.size]  # not while the kernel writes it
             if state == TRACK_FAST and waits and still:
                 found.append(Held(template - 1, flow, client, asked_ns))

@@ -29,8 +29,8 @@ FIELDS = {
     "identity": (taught.IDENTITY, ("pid", "how", "start_ns")),
     "cell_key": (taught.CELL_KEY, ("template", "answer", "server", "client")),
     "stranger": (taught.STRANGER, ("addr", "valid")),
-    "track": (taught.TRACK, ("flow", "state", "client", "asked", "ready", "next[0]", "next[1]", "first[0]", "first[1]",
-                             "request", "response", "ack", "template", "asked_ns", "changes", "cell")),
+    "track": (taught.TRACK, ("flow", "state", "client", "asked", "ready", "next[0]", "next[1]", "asked_ns",
+                             "template", "length", "response", "first[0]", "first[1]", "changes", "cell")),
     "settings": (taught.SETTINGS, ("seed", "factor", "samples")),
     "accept_event": (records.ACCEPT, ("ts_ns", "owner", "fd", "peer_port", "peer_addr")),
 }
