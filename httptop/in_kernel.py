@@ -8,7 +8,7 @@ from typing import NamedTuple
 from httptop.cells import MutableCell, Recent
 from httptop.flows import Flow, Pending
 from httptop.http1 import Request, Response
-from httptop.records import REMOTE, Batch, Held, Kind, Record, nobody
+from httptop.records import ELSEWHERE, REMOTE, Batch, Held, Kind, Record, nobody
 from httptop.taught import Board
 from httptop.teaching import Teacher
 
@@ -22,7 +22,7 @@ RENEW_NS = 30_000_000_000  # but not all the time
 SETTLE_NS = 1_000_000_000  # until nothing is under way by what was taught
 QUIET_RECORDS = 100  # records of a reading that has emptied the ring
 
-_REMOTE = nobody(REMOTE)
+_NOT_HERE = frozenset((nobody(REMOTE), nobody(ELSEWHERE)))
 
 
 class Waiting(NamedTuple):
@@ -59,7 +59,8 @@ class InKernel:
             return
         known = self._teacher.exchange(pending.head, pending.data, head, record)
         if known is not None:
-            cell = self._teacher.cell(*known, record, ends, remote=_REMOTE, latency_max_ns=answered[0].latency_max)
+            here = ends[0] not in _NOT_HERE, ends[1] not in _NOT_HERE
+            cell = self._teacher.cell(*known, record, here, latency_max_ns=answered[0].latency_max)
             if cell is not None:
                 self._cells[cell] = pending.head.method, head.status, answered
 

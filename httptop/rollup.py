@@ -125,10 +125,14 @@ def total(snapshot: Snapshot, keep: Filter = EVERYTHING) -> Group:
     return group
 
 
+def by_requests(groups: Iterable[UrlGroup]) -> list[UrlGroup]:
+    """Most requests first, then by name."""
+    return sorted(groups, key=lambda group: (-group.requests, group.host, group.path, group.method))
+
+
 def urls(snapshot: Snapshot, keep: Filter = EVERYTHING) -> list[UrlRow]:
     """One row per (method, host, path), most requests first; responses without a request are left out."""
-    rows = [group.row(snapshot.rate_window_s) for group in url_groups(snapshot, keep)]
-    return sorted(rows, key=lambda row: (-row.requests, row.host, row.path, row.method))
+    return [group.row(snapshot.rate_window_s) for group in by_requests(url_groups(snapshot, keep))]
 
 
 def ends(cell: Cell, roles: tuple[str, ...]) -> Iterable[tuple[Process | None, str]]:

@@ -111,11 +111,11 @@ class Teacher:
         template.answers[masked] = number
         return number
 
-    def cell(self, template: _Template, answer: int, record: Record, ends: tuple[bytes, bytes], *, remote: bytes,
+    def cell(self, template: _Template, answer: int, record: Record, here: tuple[bool, bool],
              latency_max_ns: int) -> int | None:
-        """Teach to count such exchanges; the number of a cell that is new. `ends`: owners of server and client."""
-        server = self._identity(record, record.sender, remote=ends[0] == remote)
-        client = self._identity(record, 1 - record.sender, remote=ends[1] == remote)
+        """Teach to count such exchanges; the number of a cell that is new. `here`: server and client may be ours."""
+        server = self._identity(record, record.sender, here=here[0])
+        client = self._identity(record, 1 - record.sender, here=here[1])
         if server is None or client is None or (template.number, answer, server, client) in self._cells:
             return None
         cell = self._board.cell(template.number, answer, server, client, latency_max_ns)
@@ -123,9 +123,9 @@ class Teacher:
         self.refused += cell is None
         return cell
 
-    def _identity(self, record: Record, end: int, *, remote: bool) -> bytes | None:
+    def _identity(self, record: Record, end: int, *, here: bool) -> bytes | None:
         told = record.owners[end]
-        if told == NO_OWNER and remote:
+        if told == NO_OWNER and not here:
             self._board.stranger(record.flow[16 * end : 16 * end + 16])
             return _NOBODY
         return _identified(told)

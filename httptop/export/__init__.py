@@ -18,9 +18,13 @@ class View:
     sort: str = sorting.DEFAULT
     rows: int | None = None
 
-    def urls(self, snapshot: Snapshot) -> list[UrlRow]:
-        """All URL rows in order, not yet bounded."""
-        return sorting.urls(rollup.urls(snapshot, self.keep), self.sort)
+    def urls(self, snapshot: Snapshot, most: int | None) -> tuple[list[UrlRow], int]:
+        """The first `most` URL rows in order, and how many more there are. Those are not made if that can be told."""
+        groups = rollup.by_requests(rollup.url_groups(snapshot, self.keep))
+        wanted = groups[:most] if self.sort == sorting.DEFAULT else groups
+        rows = [group.row(snapshot.rate_window_s) for group in wanted]
+        shown = sorting.urls(rows, self.sort)[:most]
+        return shown, len(groups) - len(shown)
 
     def processes(self, snapshot: Snapshot) -> list[ProcessRow]:
         """All process rows in order, not yet bounded."""

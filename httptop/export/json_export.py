@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
 
@@ -15,6 +15,7 @@ SCHEMA = "httptop.snapshot/1"
 
 Json: TypeAlias = dict[str, Any]
 
+_QUANTILES = tuple(field.name for field in fields(Latency))
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -41,7 +42,7 @@ def snapshot_object(snapshot: Snapshot, view: View = EVERYTHING) -> Json:
         "totals": {"requests": snapshot.totals.requests, "responses": snapshot.totals.responses,
                    "by_method": dict(snapshot.totals.by_method), "by_status": dict(snapshot.totals.by_status)},
         "completeness": snapshot.completeness,
-        "urls": [_url(row) for row in view.urls(snapshot)[:view.rows]],
+        "urls": [_url(row) for row in view.urls(snapshot, view.rows)[0]],
         "processes": [_process(row) for row in view.processes(snapshot)[:view.rows]],
         "in_flight": [_waiting(row) for row in view.in_flight(snapshot)[:view.rows]],
         "losses": [asdict(row) for row in snapshot.losses],
@@ -67,7 +68,8 @@ def filter_object(view: View) -> Json:
 
 
 def _latency(latency: Latency | None) -> Json | None:
-    return {name: round(value, 3) for name, value in asdict(latency).items()} if latency else None
+    # not asdict(), which takes half as long as all the rest of a row
+    return {name: round(getattr(latency, name), 3) for name in _QUANTILES} if latency else None
 
 
 def _statuses(statuses: Iterable[tuple[int, int]]) -> dict[str, int]:

@@ -26,12 +26,12 @@ def render_table(snapshot: Snapshot, view: View = EVERYTHING, *, width: int = 80
     glyphs = ASCII if ascii_only else UNICODE
     width = max(width, WIDTH_MIN)
     shown = ROWS_DEFAULT if view.rows is None else view.rows
-    urls, processes = view.urls(snapshot), view.processes(snapshot)
+    (urls, more_urls), processes = view.urls(snapshot, shown), view.processes(snapshot)
     lines = [
         *_header(snapshot, view.keep),
         "",
-        *_columns(_URLS, [_url(row, glyphs) for row in urls[:shown]], "lrrrrrrrrrl"),
-        *_more(len(urls) - shown, "URLs"),
+        *_columns(_URLS, [_url(row, glyphs) for row in urls], "lrrrrrrrrrl"),
+        *_more(more_urls, "URLs"),
         "",
         *_columns(_PROCESSES, [_process(row, glyphs) for row in processes[:shown]], "rlrrrrrrrll"),
         *_more(len(processes) - shown, "processes"),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from tests.bench.arena import Arena, cpu_s
 from tests.bench.rows import Row
-from tests.support.frames import ACK, ETH_IP4, ethernet, ipv4, tcp
+from tests.support.frames import ACK, ETH_IP4, SYN, ethernet, ipv4, tcp
 from tests.support.net import Namespace, ip, namespace
 from tests.support.poll import until
 from tests.support.program import Httptop, httptop, status
@@ -18,6 +18,7 @@ from tests.support.program import Httptop, httptop, status
 WIRE, OTHER_END = "wire0", "wire1"
 RATE_PER_S = 25_000
 AT_ONCE = 250
+ROWS = "50"  # of each table, as many as a screen shows: what it costs to print all is not measured here
 MB = 1e6
 PORTS_AT, SEQ_AT, URL_AT = 34, 38, 54 + len("GET /item/")
 REQUEST = b"GET /item/00000000 HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\n\r\n"
@@ -40,7 +41,7 @@ def _measure(what: str, flows: int, urls: int, exchanges: int) -> Iterator[Row]:
         ip("-n", where.name, "link", "add", WIRE, "type", "veth", "peer", "name", OTHER_END)
         for name in (WIRE, OTHER_END):
             ip("-n", where.name, "link", "set", name, "up")
-        with httptop("-i", WIRE, "-b", "--json", "-d", "1", where=where) as top:
+        with httptop("-i", WIRE, "-b", "--json", "-d", "1", "--rows", ROWS, where=where) as top:
             top.wait_attached()
             top.wait_snapshot(lambda _: True, "the first snapshot")
             before = cpu_s(top.pid)
@@ -63,11 +64,16 @@ def _last(top: Httptop, exchanges: int) -> dict[str, object]:
 def _send(where: Namespace, flows: int, urls: int, exchanges: int) -> None:
     """One flow after the other says one exchange; one URL after the other is asked for."""
     asking, answering = (bytearray(_frame(*way)) for way in ((REQUEST, 0), (RESPONSE, 1)))
+    opening, opened = (bytearray(_frame(b"", sender, SYN | ACK * sender)) for sender in (0, 1))
     with where.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
         out.bind((OTHER_END, 0))
         began = time.monotonic()
         for number, url in zip(range(exchanges), itertools.cycle(range(urls)), strict=False):
             turn, flow = divmod(number, flows)
+            if not turn:
+                for frame, ports in ((opening, (10_000 + flow, 80)), (opened, (80, 10_000 + flow))):
+                    struct.pack_into("!HHI", frame, PORTS_AT, *ports, ISN - 1)
+                    out.send(frame)
             asked, answered = ISN + turn * len(REQUEST), ISN + turn * len(RESPONSE)
             asking[URL_AT : URL_AT + 8] = b"%08d" % url
             struct.pack_into("!HH", asking, PORTS_AT, 10_000 + flow, 80)
@@ -80,6 +86,6 @@ def _send(where: Namespace, flows: int, urls: int, exchanges: int) -> None:
                 time.sleep(max(0.0, began + number / RATE_PER_S - time.monotonic()))
 
 
-def _frame(payload: bytes, sender: int) -> bytes:
+def _frame(payload: bytes, sender: int, flags: int = ACK) -> bytes:
     addresses = ("10.83.84.2", "10.83.84.1")
-    return ethernet(ETH_IP4, ipv4(addresses[sender], addresses[1 - sender], tcp(0, 0, 0, payload, flags=ACK)))
+    return ethernet(ETH_IP4, ipv4(addresses[sender], addresses[1 - sender], tcp(0, 0, 0, payload, flags=flags)))

@@ -148,7 +148,7 @@ def test_an_answer_with_another_head_takes_the_place_of_one_with_its_status() ->
     assert [number for _, number, *_ in lesson.slate.answers] == [0, 1, 2, 3, 0]
 
 
-@pytest.mark.parametrize("owner", [bytes(OWNER.size), OWNER.pack(7, How.RECV, 0, 1, 10**9, b"contested"),
+@pytest.mark.parametrize("owner", [OWNER.pack(7, How.RECV, 0, 1, 10**9, b"contested"),
                                    OWNER.pack(7, How.RECV, 0, 0, 0, b"no start time")])
 def test_processes_that_are_not_certain_are_not_taught(owner: bytes) -> None:
     """Then each exchange comes through the ring, and is attributed with all that is known by then."""
@@ -159,12 +159,13 @@ def test_processes_that_are_not_certain_are_not_taught(owner: bytes) -> None:
     assert lesson.slate.cells == []
 
 
-def test_another_host_is_taught_as_a_stranger() -> None:
-    """A client elsewhere has no process here: that is as certain as a pid."""
+@pytest.mark.parametrize("server", [OWNERS[0], bytes(OWNER.size)], ids=["a client", "both"])
+def test_other_hosts_are_taught_as_strangers(server: bytes) -> None:
+    """Who is elsewhere has no process here: that is as certain as a pid, also for traffic that is only forwarded."""
     lesson = Lesson()
-    lesson.owners = (OWNERS[0], bytes(OWNER.size))
+    lesson.owners = (server, bytes(OWNER.size))
     lesson.exchange(GET, OK, times=4)
-    assert len(set(lesson.slate.strangers)) == 1
+    assert len(set(lesson.slate.strangers)) == 1 + (server not in OWNERS)
     assert len(lesson.slate.cells) == 1
 
 
