@@ -108,7 +108,7 @@ static __always_inline __u32 classify(struct scratch *scratch)
 	__u32 kind = scratch->kind;
 
 	if (scratch->counter == COUNT_OTHER)
-		kind = classify_line(scratch->data, &scratch->scan);
+		kind = classify_line(&scratch->scan);
 	if (scratch->followed && (kind == KIND_NONE || kind == KIND_PARTIAL))
 		kind = KIND_MORE;
 	return kind;
@@ -245,7 +245,7 @@ static __always_inline void see_payload(struct __sk_buff *skb, struct sighting *
 		return;
 	s->dir = &s->flow->dir[g->from & 1];
 	if (kind == KIND_REQUEST || kind == KIND_RESPONSE) {
-		if (!seen_before(s->dir, g->seq)) {
+		if (!was_taken(s->flow, s->dir, g->seq) && !seen_before(s->dir, g->seq)) {
 			scratch->record.counter = scratch->counter;
 			count(s, scratch->counter);
 		} else if ((__s32)(g->seq + g->payload_len - s->dir->next) <= 0) {

@@ -33,20 +33,19 @@ static __always_inline int holds(const struct track *t)
 /* http_deliver.c is in charge from here on. A request that waits is sent now, as it was. */
 static __always_inline void release(struct __sk_buff *skb, struct sighting *s, struct track *t)
 {
-	struct flow flow = {.resumed = 1, .client = t->client};
+	struct flow flow = {.resumed = 1, .taken = 1, .client = t->client};
 	struct direction *client = &flow.dir[t->client & 1], *server = &flow.dir[!(t->client & 1)];
 	struct record *record = &s->scratch->record;
 	__u32 number = t->template - 1;
 
 	if (t->state != TRACK_FAST)
 		return;
-	__u32 began = t->next[t->client & 1] - t->length;
 	flow.expected = t->next[!(t->client & 1)];
-	client->recent[0] = began;
-	server->recent[0] = t->response;
+	client->taken = t->next[t->client & 1] - t->length;
+	server->taken = t->response;
 	client->first = client->next = t->next[t->client & 1];
 	server->first = server->next = flow.expected;
-	client->heads = client->started = server->heads = server->started = 1;
+	client->started = server->started = 1;
 	client->awaiting = t->asked;
 	flows.update(&t->flow, &flow);
 	t->state = TRACK_WATCH;
@@ -60,7 +59,7 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	fill_record(skb, s, KIND_KNOWN, 0);
 	record->ts_ns = t->asked_ns;
 	record->flow = t->flow;
-	record->seq = began;
+	record->seq = t->next[t->client & 1] - t->length;
 	record->ack = flow.expected;
 	record->payload_len = t->length;
 	record->from = t->client;
@@ -132,7 +131,8 @@ static __always_inline enum verdict judge_request(struct __sk_buff *skb, struct 
 {
 	struct segment *g = &scratch->segment;
 	__u32 client = g->from & 1;
-	int again = t->client == client && (__s32)(g->seq + g->payload_len - t->next[client]) <= 0;
+	__s32 ahead = g->seq + g->payload_len - t->next[client];
+	int again = t->client == client && ahead <= 0 && ahead > -AGAIN_MAX;
 
 	if (again && t->state == TRACK_FAST)
 		return V_DONE;
@@ -201,6 +201,7 @@ static __always_inline void begins(struct segment *g, struct track *t)
 		t->asked_ns = 0;
 	} else {
 		t->ready |= 1 << end;
+		t->response = g->seq - 1; /* none yet */
 	}
 	t->state = g->payload_len ? TRACK_SHUN : TRACK_WATCH;
 	t->asked = 0;

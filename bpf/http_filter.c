@@ -12,6 +12,7 @@
 #include "heads.h"
 
 #define MMAPABLE 1024 /* BPF_F_MMAPABLE: counters are read without a system call, so without any privilege */
+#define AGAIN_MAX (1 << 20) /* from further back it is another connection, whose beginning was not seen */
 #define LOOPBACK 1    /* lo is the first interface of every network namespace */
 
 struct counters {
@@ -25,18 +26,21 @@ struct direction {
 	__u32 first;                /* the first byte that was delivered */
 	__u32 next;                 /* behind the furthest one */
 	__u32 budget;               /* how many more bytes are followed */
+	__u32 taken;                /* the last head that http_fast.c has counted, if the flow says so */
 	__u16 awaiting;             /* it sent a request and has no final response yet */
 	__u16 started;              /* `first` and `next` are known */
 };
 
 struct flow {
 	struct direction dir[2];
-	__u32 pipelined; /* requests were sent ahead of responses: both directions are followed */
-	__u32 expected;  /* with `resumed`: where the server's next message begins */
-	__u8 opaque;     /* TLS or HTTP/2: left alone */
-	__u8 lost;       /* a record did not fit into the ring */
-	__u8 resumed;    /* http_fast.c was in charge, and no record has told so yet */
-	__u8 client;     /* with `resumed`: the endpoint that asks */
+	__u32 expected; /* with `resumed`: where the server's next message begins */
+	__u8 pipelined; /* requests were sent ahead of responses: both directions are followed */
+	__u8 opaque;    /* TLS or HTTP/2: left alone */
+	__u8 lost;      /* a record did not fit into the ring */
+	__u8 taken;     /* http_fast.c was in charge, up to `taken` of each direction */
+	__u8 resumed;   /* and no record has told so yet */
+	__u8 client;    /* with `resumed`: the endpoint that asks */
+	__u8 pad[2];
 };
 
 /* From the filter to http_deliver; the record is built in place. */
@@ -65,6 +69,14 @@ enum program { PROGRAM_DELIVER, PROGRAM_FAST };
 static __always_inline int follows(struct direction *d, __u32 seq)
 {
 	return d->budget && seq - d->next + SEGMENT_MAX <= 2 * SEGMENT_MAX;
+}
+
+/* One of the heads that http_fast.c has counted, again. It remembers no more of them than the last one. */
+static __always_inline int was_taken(const struct flow *flow, const struct direction *d, __u32 seq)
+{
+	__s32 ahead = seq - d->taken;
+
+	return flow->taken && ahead <= 0 && ahead > -AGAIN_MAX;
 }
 
 /* TLS or HTTP/2 with prior knowledge: counted once for a flow, never parsed. */

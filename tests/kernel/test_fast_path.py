@@ -133,6 +133,10 @@ UNUSUAL = {
                                                    talk.answer(OK, OK)),
     "unasked": lambda talk: talk.answer(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"),
     "lost request": lambda talk: (talk.lose(0, GET), talk.answer(OK)),
+    "lost request, and an older one again": lambda talk: (
+        talk.lose(0, GET), talk.answer(OK), talk.script.frames.append(talk.script.frames[-5])),
+    "lost request, and an older answer again": lambda talk: (
+        talk.lose(0, GET), talk.answer(OK), talk.script.frames.append(talk.script.frames[-4])),
     "lost answer": lambda talk: (talk.ask(GET), talk.lose(1, OK), talk.ask(GET), talk.answer(OK)),
     "lost exchange": lambda talk: (talk.lose(0, GET), talk.lose(1, OK)),
     "post": lambda talk: (talk.ask(post("/up", b"body")), talk.answer(OK)),
