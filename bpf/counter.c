@@ -39,12 +39,12 @@ struct about {
 	__u64 started_ns;        /* since the epoch */
 };
 
-/* What must outlast the walk. It lies in a map for the reason that struct scan does: what is read back from there is
- * unknown to the verifier, which then follows the program once, and not once for every way through the walk. */
+/* Of a packet that may begin with a method we do not know: its first line. It lies in a map for the reason that struct
+ * scan does: what is read back from there is unknown to the verifier, which then follows the program once, and not once
+ * for every way through the walk. */
 struct start {
 	struct scan scan;
 	__u32 offset, available; /* of the payload */
-	__u32 found;             /* by its first bytes alone, see classify_start() */
 	__u8 data[DATA_MAX] __attribute__((aligned(8)));
 	__u64 behind; /* a word that begins within `data` may end here */
 };
@@ -54,10 +54,17 @@ BPF_TABLE("array", u32, struct about, about, 1);
 BPF_TABLE("percpu_array", u32, struct start, starts, 1);
 
 /* A token and a space, but no method that we know: a request if the whole line says so. */
-static __always_inline int is_other_request(PACKET *packet, struct start *start)
+static __always_inline int is_other_request(PACKET *packet, const struct segment *segment)
 {
-	__u32 n = start->available < DATA_MAX ? start->available : DATA_MAX;
+	__u32 zero = 0;
+	struct start *start = starts.lookup(&zero);
 
+	if (!start)
+		return 0;
+	start->offset = segment->offset;
+	start->available = segment->available;
+	READ_BACK();
+	__u32 n = start->available < DATA_MAX ? start->available : DATA_MAX;
 	n = ((n - 1) & (DATA_MAX - 1)) + 1; /* what the verifier needs to see */
 	if (LOAD(packet, start->offset, start->data, n))
 		return 0;
@@ -73,20 +80,15 @@ static __always_inline int is_other_request(PACKET *packet, struct start *start)
 static __always_inline __u32 message(PACKET *packet, const struct segment *segment)
 {
 	__u8 b[32] __attribute__((aligned(8))) = {};
-	__u32 zero = 0, n = segment->available < sizeof(b) ? segment->available : sizeof(b);
-	struct start *start = starts.lookup(&zero);
+	__u32 n = segment->available < sizeof(b) ? segment->available : sizeof(b);
 
-	if (!start || (n == sizeof(b) ? LOOK(packet, segment->offset, b, sizeof(b))
-				      : LOAD(packet, segment->offset, b, ((n - 1) & (sizeof(b) - 1)) + 1)))
+	if (n == sizeof(b) ? LOOK(packet, segment->offset, b, sizeof(b))
+			   : LOAD(packet, segment->offset, b, ((n - 1) & (sizeof(b) - 1)) + 1))
 		return COUNTERS;
-	start->offset = segment->offset;
-	start->available = segment->available;
-	start->found = classify_start(b, n);
-	READ_BACK();
-	__u32 found = start->found, kind = found >> 8;
+	__u32 found = classify_start(b, n), kind = found >> 8;
 	if (kind == KIND_REQUEST || kind == KIND_RESPONSE)
 		return found & 0xff;
-	return found == COUNT_OTHER && is_other_request(packet, start) ? COUNT_OTHER : COUNTERS;
+	return found == COUNT_OTHER && is_other_request(packet, segment) ? COUNT_OTHER : COUNTERS;
 }
 
 /* `at`: where the network header begins, 0 if the interface has no link header. */
@@ -109,10 +111,10 @@ static __always_inline void count(PACKET *packet, __be16 protocol, __u32 at, __u
 
 static __always_inline void count_ethernet(PACKET *packet, __u32 way)
 {
-	__be16 protocol = 0;
+	__be16 last[2] __attribute__((aligned(4))) = {}; /* the end of the source address, and the protocol */
 
-	LOAD(packet, ETHERNET - sizeof(protocol), &protocol, sizeof(protocol));
-	count(packet, protocol, ETHERNET, way);
+	LOOK(packet, ETHERNET - sizeof(last), last, sizeof(last));
+	count(packet, last[1], ETHERNET, way);
 }
 
 #ifdef XDP

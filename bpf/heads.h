@@ -136,6 +136,13 @@ static __always_inline int no_space(const __u8 *b)
 	return !has(words[0], ' ') && !has(words[1], ' ') && !has(words[2], ' ') && b[TOKEN_MAX] != ' ';
 }
 
+/* What the target of a method that we do not know begins with, RFC 9112 section 3.2: a path, an http URL, or "*". Else
+ * each line of prose would have to be read to its end. */
+static __always_inline int is_target(__u8 c)
+{
+	return c == '/' || c == 'h' || c == 'H' || c == '*';
+}
+
 /* By the first bytes alone: kind << 8 | counter. KIND_NONE with COUNT_OTHER: the whole line must be seen. */
 static __always_inline __u32 classify_start(const __u8 *b, __u32 n)
 {
@@ -155,7 +162,7 @@ static __always_inline __u32 classify_start(const __u8 *b, __u32 n)
 		return 0;
 	if (token == n || (b[token & 31] == ' ' && token + 1 == n))
 		return KIND_PARTIAL << 8;
-	return b[token & 31] == ' ' && is_visible(b[(token + 1) & 31]) ? COUNT_OTHER : 0;
+	return b[token & 31] == ' ' && is_target(b[(token + 1) & 31]) ? COUNT_OTHER : 0;
 }
 
 /* 0x80 in each byte of the word that is `c`. */
@@ -263,13 +270,7 @@ static __always_inline int has_body_method(__u32 method)
 }
 
 /* A token and a space: a request if the line ends in HTTP/1.x, perhaps one if the line has not ended. */
-static __always_inline __u32 classify_line(const __u8 *b, const struct scan *scan)
+static __always_inline __u32 classify_line(const struct scan *scan)
 {
-	__u8 target = b[(token_length(b, TOKEN_MAX + 1) + 1) & 31];
-
-	if (scan->request_line)
-		return KIND_REQUEST;
-	if (!scan->line_end && (target == '/' || target == 'h' || target == 'H' || target == '*'))
-		return KIND_PARTIAL;
-	return KIND_NONE;
+	return scan->request_line ? KIND_REQUEST : scan->line_end ? KIND_NONE : KIND_PARTIAL;
 }

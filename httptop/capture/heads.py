@@ -16,6 +16,7 @@ _TCHAR = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 _FIRST = frozenset(byte for byte in range(128) if re.match(_TCHAR, bytes([byte])))
 _METHOD = re.compile(rb"(" + "|".join(METHODS).encode() + rb") [ -~]")  # nginx takes several spaces
 _STATUS_PREFIX = re.compile(rb"HTTP/1\.(?:[0-9](?: [0-9]{0,2})?)?")
+_TARGETS = b"/hH*"  # how the target of a method that we do not know begins: a path, an http URL, "*" (section 3.2)
 _TOKEN = re.compile(_TCHAR + rb"{1,%d}(?!%s)" % (TOKEN_MAX, _TCHAR))
 # A superset of what `classify` and `unreadable` find, for who must say no at once: a first byte, and a start.
 NOTABLE = _FIRST | {0x16}
@@ -58,11 +59,11 @@ def _classify_token(payload: bytes, end: int) -> tuple[Kind, Counter | None]:
     after = payload[end : end + 2]
     if after in (b"", b" "):
         return PARTIAL, None
-    if after[0] != 0x20 or not 0x21 <= after[1] <= 0x7E:
+    if after[0] != 0x20 or after[1] not in _TARGETS:
         return NONE, None
     line_end = payload.find(b"\n", 0, DATA_MAX)
     if line_end < 0:
-        return PARTIAL if after[1] in b"/hH*" else NONE, None
+        return PARTIAL, None
     line = payload[max(line_end - 9, 0) : line_end].removesuffix(b"\r")
     if _VERSION.fullmatch(line[-8:]):
         return REQUEST, Counter.OTHER

@@ -11,6 +11,7 @@ from tests.bench.rows import Row, pairs
 from tests.bench.watchers import WATCHERS, Watched, nobody
 
 RATE_PER_S = 10_000
+SETTLE_S = 3  # a screen that has just come up still loads what keys will ask for
 MB = 1e6
 
 
@@ -35,6 +36,8 @@ def steady(arena: Arena) -> Iterator[Row]:
     answered: list[float] = []
     for name, watching in pairs(list(WATCHERS), rounds):
         with (WATCHERS[name] if watching else nobody)(arena) as watched:
+            arena.steady(RATE_PER_S, SETTLE_S)
+            watched.begin()
             answered.append(_measure(arena, loads[name, watching], watched, seconds))
         if watching:
             runs[name].append(watched)
