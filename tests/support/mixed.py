@@ -110,7 +110,7 @@ def converse(where: Namespace, seed: int) -> None:
 
 
 def end_everywhere(where: Namespace, _: int) -> None:
-    """Connections that end behind each byte of a request, and of an answer, and while one waits; many had been in use."""
+    """Connections that end behind each byte of a request and of an answer, and while one waits; some were in use."""
     for sender, message in ((0, GET), (1, OK)):
         for at in range(len(message) + 1):
             with pair(where) as talk:
