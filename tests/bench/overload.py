@@ -14,6 +14,7 @@ from tests.support.flood import flood
 from tests.support.poll import until
 from tests.support.program import attached
 
+URLS = 1_000_000  # more than there is place for
 DELAY_S = 0.25
 FILL_S = 3.0  # until the ring is full, and the tables are
 REST_S = 0.17  # between keys: no multiple of the delay, so that they meet the screen at any moment of its work
@@ -29,11 +30,12 @@ class Seen:
 
 
 def overload(arena: Arena) -> Iterator[Row]:
-    """Keys and repaints, with a flood of URLs of which none is like another, and with none."""
+    """Keys and repaints, with a flood of requests of which none is like another, and with none."""
     presses, seconds = (5, 3) if arena.quick else (20, 10)
     seen = {}
-    for load, traffic in (("no traffic", contextlib.nullcontext()), ("overload", flood(arena.where, ADDRESS,
-                                                                                        arena.server.port))):
+    traffics: dict[str, contextlib.AbstractContextManager[object]] = {
+        "no traffic": contextlib.nullcontext(), "overload": flood(arena.where, ADDRESS, arena.server.port, URLS)}
+    for load, traffic in traffics.items():
         with screen_on(arena, "-d", str(DELAY_S)) as window:
             until(lambda window=window: attached(window.pid), "httptop to attach")  # type: ignore[misc]
             with traffic:

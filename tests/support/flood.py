@@ -1,4 +1,4 @@
-"""More than httptop can read: a flood of URLs of which none is like another."""
+"""More than httptop can read: a flood of requests of which none is like another."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SMALL_RING = (sys.executable, str(SERVED / "small_ring.py"))
 
 
 @contextlib.contextmanager
-def flood(where: Namespace, address: str, port: int) -> Iterator[list[int]]:
-    """For as long as the context lasts; then the list has how many requests there were."""
-    words = where.command(sys.executable, str(SERVED / "flood.py"), address, str(port))
+def flood(where: Namespace, address: str, port: int, urls: int) -> Iterator[list[int]]:
+    """To so many URLs, for as long as the context lasts; then the list has how many requests there were."""
+    words = where.command(sys.executable, str(SERVED / "flood.py"), address, str(port), str(urls))
     asked: list[int] = []
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
