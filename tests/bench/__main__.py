@@ -17,6 +17,7 @@ from tests.bench.bulk import bulk
 from tests.bench.files import files
 from tests.bench.growth import growth
 from tests.bench.kernel_counters import counters
+from tests.bench.overload import overload
 from tests.bench.programs import programs
 from tests.bench.rows import Row
 from tests.bench.saturation import saturation
@@ -25,7 +26,7 @@ from tests.bench.steady import steady
 
 MEASUREMENTS: dict[str, Callable[[Arena], Iterator[Row]]] = {
     "saturation": saturation, "steady": steady, "bulk": bulk, "growth": growth, "start": start, "files": files,
-    "programs": programs, "counters": counters,
+    "programs": programs, "counters": counters, "overload": overload,
 }
 NEEDED = ("nginx", "wrk")
 

@@ -20,6 +20,8 @@ from tests.bench.arena import Arena, cpu_s, family
 from tests.support.poll import until
 from tests.support.program import HTTPTOP, attached, httptop, status
 
+PAUSE_S = 0.03  # between the output of two repaints
+
 Watcher = Callable[[Arena], contextlib.AbstractContextManager["Watched"]]
 
 
@@ -88,6 +90,8 @@ class Screen:
         self.pid = self._process.pid
         self._tail = b""
         self._seen: dict[bytes, float] = {}
+        self._heard = 0.0
+        self.painted: list[float] = []  # when each repaint began
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -96,6 +100,9 @@ class Screen:
             while select.select([self._master], [], [])[0]:
                 data = os.read(self._master, 65536)
                 now = time.monotonic()
+                if now - self._heard > PAUSE_S:
+                    self.painted.append(now)
+                self._heard = now
                 self._tail = (self._tail + data)[-65536 - 64:]
                 for text in [text for text, when in self._seen.items() if not when and text in self._tail]:
                     self._seen[text] = now
@@ -109,6 +116,14 @@ class Screen:
         until(lambda: self._seen[text.encode()] or self._process.poll() is not None, text, every_s=0.005)
         assert self._seen[text.encode()], f"the screen ended without {text}: {self._tail[-2000:]!r}"
         return self._seen[text.encode()] - self.started
+
+    def answered_s(self, key: str, text: str) -> float:
+        """Press `key`; seconds until `text` has been drawn."""
+        self._tail = b""
+        self.expect(text)
+        pressed = time.monotonic()
+        os.write(self._master, key.encode())
+        return self.appeared_s(text) - (pressed - self.started)
 
     def quit_s(self) -> float:
         """Press `q`; seconds until the process is gone."""

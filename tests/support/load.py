@@ -41,7 +41,8 @@ def calls(where: Namespace, bases: Iterable[str], plan: Iterable[tuple[str, str,
 
 def hammer(where: Namespace, address: str, port: int, count: int, connections: int = 16) -> None:
     """`count` keep-alive GETs of /ok over several connections, each answered before its connection asks again."""
-    request = f"GET /ok HTTP/1.1\r\nHost: {address}\r\n\r\n".encode()
+    host = f"[{address}]" if ":" in address else address
+    request = f"GET /ok HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
     ends = []
     for _ in range(connections):
         end = where.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
@@ -65,5 +66,7 @@ def hammer(where: Namespace, address: str, port: int, count: int, connections: i
 def _answer_size(end: socket.socket) -> int:
     data = b""
     while not data.endswith(b"\r\n\r\nok\n"):
-        data += end.recv(65536)
+        more = end.recv(65536)
+        assert more, data
+        data += more
     return len(data)
