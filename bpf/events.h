@@ -75,7 +75,7 @@ struct record {
 	__u8 from; /* the endpoint that sent it: 0 or 1 */
 	__u8 flags;
 	__u8 counter; /* enum counter under which its head was counted; COUNTERS: it was not */
-	__u8 pad[2];
+	__u16 gap;    /* FLAG_ASKER: bytes of the client that have not come by before `seq` */
 	__u32 ifindex;
 	__u32 extra; /* KIND_KNOWN: the template; FLAG_RESUMED: where the server's next message begins */
 	struct owner owner[2]; /* by endpoint */

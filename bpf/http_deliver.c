@@ -80,9 +80,9 @@ static __always_inline void fill_record(struct __sk_buff *skb, struct sighting *
 	record->kind = kind;
 	record->from = g->from;
 	record->flags = flags;
-	record->extra = s->flow && s->flow->resumed ? s->flow->expected : 0;
+	record->extra = record->gap = 0;
 	if (s->flow && s->flow->resumed)
-		record->flags |= FLAG_NEW | FLAG_RESUMED | (s->flow->client == g->from ? FLAG_ASKER : 0);
+		tell_resumed(record, s->flow);
 	record->ifindex = skb->ifindex;
 	owner_of(&record->owner[0], &g->flow, 0);
 	owner_of(&record->owner[1], &g->flow, 1);

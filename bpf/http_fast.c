@@ -46,6 +46,7 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	client->first = client->next = t->next[t->client & 1];
 	server->first = server->next = flow.expected;
 	client->started = server->started = 1;
+	server->budget = DATA_MAX; /* as behind a short answer */
 	client->awaiting = t->asked;
 	flows.update(&t->flow, &flow);
 	t->state = TRACK_WATCH;

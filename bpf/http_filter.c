@@ -79,6 +79,17 @@ static __always_inline int was_taken(const struct flow *flow, const struct direc
 	return flow->taken && ahead <= 0 && ahead > -AGAIN_MAX;
 }
 
+/* The first record after http_fast.c: where it left off. */
+static __always_inline void tell_resumed(struct record *record, const struct flow *flow)
+{
+	__u32 gap = record->seq - flow->dir[record->from & 1].first;
+	int asker = flow->client == record->from;
+
+	record->flags |= FLAG_NEW | FLAG_RESUMED | (asker ? FLAG_ASKER : 0);
+	record->extra = flow->expected;
+	record->gap = asker && gap <= 0xffff ? gap : 0;
+}
+
 /* TLS or HTTP/2 with prior knowledge: counted once for a flow, never parsed. */
 static __always_inline __u32 unreadable(const __u8 *b)
 {

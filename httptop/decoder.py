@@ -89,7 +89,7 @@ class Decoder:
         if flow.client != record.sender:
             stream.restart(record.extra)  # what it acknowledges may not have come by yet
             return
-        stream.restart(record.seq)
+        stream.restart((record.seq - record.gap) & 0xFFFFFFFF)
         if not record.flags & FLAG_FIRST:
             peer.restart(record.ack)
         left = after(record.extra, record.ack) if record.kind != KNOWN else 0

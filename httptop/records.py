@@ -20,7 +20,7 @@ FLOW_KEY = struct.Struct("=16s16s2s2s")
 FLOW_END = struct.Struct("=36sI")
 OWNER = struct.Struct("=IBBBxQ16s")
 OWNED = struct.Struct("=32sQ")
-RECORD = struct.Struct("=Q36sIIIHBBBB2xII32s32s")
+RECORD = struct.Struct("=Q36sIIIHBBBBHII32s32s")
 ACCEPT = struct.Struct("=Q32si2s2x16s")
 
 V4_MAPPED = bytes(10) + b"\xff\xff"
@@ -127,6 +127,7 @@ class Record(NamedTuple):
     data: bytes
     counter: int = COUNTERS  # the Counter under which its head was counted; COUNTERS: it was not
     extra: int = 0  # Kind.KNOWN: the template; FLAG_RESUMED: where the server's next message begins
+    gap: int = 0  # FLAG_ASKER: bytes of the client that have not come by before `seq`
 
 
 class Accept(NamedTuple):

@@ -42,12 +42,12 @@ def position(page: mmap.mmap, at: int = 0) -> memoryview:
 
 def record_at(data: mmap.mmap | bytes, at: int) -> Record:
     """The `struct record` at offset `at`, with its data behind it."""
-    ts, flow, seq, ack, payload_len, data_len, kind, sender, flags, counter, ifindex, extra, low, high = _unpack(
+    ts, flow, seq, ack, payload_len, data_len, kind, sender, flags, counter, gap, ifindex, extra, low, high = _unpack(
         data, at)
     start = at + RECORD.size
     # not Record(...): this runs for each message, and takes half the time
     return _new(Record, (ts, flow, seq, ack, payload_len, kind, sender, flags, ifindex, (low, high),
-                         data[start : start + data_len], counter, extra))
+                         data[start : start + data_len], counter, extra, gap))
 
 
 class RingBuffer:

@@ -153,7 +153,7 @@ class Tap:
             flags |= FLAG_FOLLOWED
         most = RESPONSE_BYTES if kind is RESPONSE and not flow.pipelined else DATA_MAX
         first = _new(Record, (ts_ns, key, seq, ack, payload_len, kind, sender, flags, ifindex, _NOBODY, payload[:most],
-                              counted, 0))
+                              counted, 0, 0))
         if available <= most or most == RESPONSE_BYTES:
             return [first]
         return [first, *_rest(first, payload, pipelined=flow.pipelined)]

@@ -24,7 +24,7 @@ FIELDS = {
     "owner": (records.OWNER, ("pid", "how", "thread", "contested", "start_ns", "comm")),
     "owned": (records.OWNED, ("owner", "socket")),
     "record": (records.RECORD, ("ts_ns", "flow", "seq", "ack", "payload_len", "data_len", "kind", "from", "flags",
-                                "counter", "ifindex", "extra", "owner[0]", "owner[1]")),
+                                "counter", "gap", "ifindex", "extra", "owner[0]", "owner[1]")),
     "answer": (taught.ANSWER, ("hash", "length", "length_at", "digits")),
     "identity": (taught.IDENTITY, ("pid", "how", "start_ns")),
     "cell_key": (taught.CELL_KEY, ("template", "answer", "server", "client")),
