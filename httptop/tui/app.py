@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Protocol
 from rich.console import Console
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key
 from textual.message import Message
 from textual.screen import Screen
 
@@ -32,6 +33,7 @@ from httptop.tui.keys import bindings_of, key_name
 from httptop.tui.live import Live
 from httptop.tui.main import SMALLEST, Main
 from httptop.tui.theme import palettes
+from httptop.tui.typing import Typing
 from httptop.tui.view import View
 
 Publication = Snapshot | HttptopError
@@ -95,10 +97,20 @@ class HttptopApp(App[None]):
         self._mail: Publication | None = None
         self._mail_lock = threading.Lock()
         self._stopping: threading.Thread | None = None
+        self._typing = Typing(self, super().on_event)
+        self._at_once = {binding.key for binding in bindings_of(self.BINDINGS)}
 
     def get_default_screen(self) -> Main:
         """Textual's hook: the first screen."""
         return Main(self.look, self.view, self._settings)
+
+    async def on_event(self, event: Event) -> None:
+        """Textual's hook: keys one after the other, but for those that must always get through."""
+        typed = isinstance(event, Key) and not event.is_forwarded
+        if isinstance(event, Key) and typed and event.key not in self._at_once:
+            await self._typing.key(event)
+        else:
+            await super().on_event(event)
 
     def on_mount(self) -> None:
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import dataclasses
 import io
@@ -492,3 +493,32 @@ async def test_panes_are_settled() -> None:
 async def test_theme_is_settled(theme: str, name: str) -> None:
     """The theme of config.toml is the first one."""
     assert (await run_with(Settings(theme=theme))).theme == name
+
+
+@pytest.mark.parametrize(("keys", "chip"), [
+    (("slash", *"path:/oauth2", "enter"), " path:/oauth2 "),
+    (("p", *"java", "enter"), " pid:2790 "),
+    (("question_mark", "escape", "p", *"2790", "enter"), " pid:2790 "),
+    (("enter", "escape", "slash", *"java", "enter"), " java "),
+    (("m", "escape", "slash", *"!status:2xx", "enter", "4", "4"), " !status:2xx "),
+], ids=["a filter", "a process", "after the help", "after a detail", "and two keys more"])
+async def test_what_is_typed_ahead(keys: tuple[str, ...], chip: str) -> None:
+    """Keys that come all at once do what they do one by one."""
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press(*keys)
+        slowly = text(app)
+        assert chip in slowly
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.burst(*keys)
+        assert text(app) == slowly
+
+
+async def test_a_key_that_goes_astray_does_not_hold_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A widget that goes away with a key in its queue: the next key that is typed later is heard."""
+    monkeypatch.setattr("httptop.tui.typing.LOST_S", 0.01)
+    async with running(snapshots.calm()) as (app, pilot):
+        monkeypatch.setattr(app._typing, "_follow", lambda _: None)
+        await pilot.press("question_mark")
+        await asyncio.sleep(0.02)
+        await pilot.press("escape", "slash")
+        assert not isinstance(app.screen, Help)
