@@ -4,8 +4,8 @@
  * both ends of an exchange into its record. By the time a response passes, the server has read the request.
  *
  * tcp_rcv_space_adjust and not a kprobe on tcp_recvmsg: it also fires for splice and io_uring. It is passed at every
- * read, so where the layout of a socket is known it is a raw one, which comes with the socket and costs a third of what
- * the kernel takes to write the flow down for the other kind. Those store IPv4 as v4-mapped in their v6 fields.
+ * read, so where the layout of a socket is known it is a raw one, which comes with the socket and costs a quarter of the
+ * other kind, for which the kernel writes the flow down. Those store IPv4 as v4-mapped in their v6 fields.
  */
 #include "packet.h"
 

@@ -130,11 +130,6 @@ def by_requests(groups: Iterable[UrlGroup]) -> list[UrlGroup]:
     return sorted(groups, key=lambda group: (-group.requests, group.host, group.path, group.method))
 
 
-def urls(snapshot: Snapshot, keep: Filter = EVERYTHING) -> list[UrlRow]:
-    """One row per (method, host, path), most requests first; responses without a request are left out."""
-    return [group.row(snapshot.rate_window_s) for group in by_requests(url_groups(snapshot, keep))]
-
-
 def ends(cell: Cell, roles: tuple[str, ...]) -> Iterable[tuple[Process | None, str]]:
     """A local exchange stands once under its server and once under its client.
 

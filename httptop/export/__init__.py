@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from httptop import rollup, sorting
 from httptop.filters import Filter
-from httptop.snapshot import Cell, InFlightRow, ProcessRow, Snapshot, UrlRow
+from httptop.snapshot import InFlightRow, ProcessRow, Snapshot, UrlRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,7 @@ class View:
 
     def in_flight(self, snapshot: Snapshot) -> list[InFlightRow]:
         """Oldest first, not yet bounded."""
-        return [row for row in snapshot.in_flight if self.keep.matches(_unanswered(row))]
+        return rollup.in_flight(snapshot, self.keep)
 
 
 EVERYTHING = View()
-
-
-def _unanswered(row: InFlightRow) -> Cell:
-    return Cell(row.method, row.host, row.path, None, row.server, row.client)

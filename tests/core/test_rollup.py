@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from httptop import rollup
-from httptop.filters import parse
-from httptop.snapshot import AcceptRow, AttributionRow, Cell, InFlightRow, Process, Snapshot
+from httptop.export import View
+from httptop.filters import Filter, parse
+from httptop.snapshot import AcceptRow, AttributionRow, Cell, InFlightRow, Process, Snapshot, UrlRow
 
 SERVER = Process(1, "nginx", 1.0)
 CLIENT = Process(2, "curl", 2.0)
@@ -20,11 +21,16 @@ CELLS = st.lists(st.builds(
     response_bytes=st.integers(0, 99)), max_size=30)
 
 
+def urls(snapshot: Snapshot, keep: Filter = rollup.EVERYTHING) -> list[UrlRow]:
+    """All rows."""
+    return View(keep).urls(snapshot, None)[0]
+
+
 @given(CELLS)
 def test_url_rows_add_up(cells: list[Cell]) -> None:
     """The rows of all URLs together have every request once, most first, and every cell's numbers."""
     snapshot = Snapshot(cells=tuple(cells), rate_window_s=5.0)
-    rows = rollup.urls(snapshot)
+    rows = urls(snapshot)
     asked = [cell for cell in cells if cell.method]
     assert len({(row.method, row.host, row.path) for row in rows}) == len(rows)
     assert sum(row.requests for row in rows) == sum(cell.requests for cell in asked)
@@ -57,7 +63,7 @@ def test_filtering_is_the_same_as_leaving_out(cells: list[Cell], text: str) -> N
     keep = parse(text)
     passing = Snapshot(cells=tuple(cell for cell in cells if keep.matches(cell)))
     snapshot = Snapshot(cells=tuple(cells))
-    assert rollup.urls(snapshot, keep) == rollup.urls(passing)
+    assert urls(snapshot, keep) == urls(passing)
     assert rollup.processes(snapshot, keep) == rollup.processes(passing)
 
 
@@ -96,7 +102,7 @@ def test_latency_of_a_row() -> None:
     """Histograms of a row's cells are merged before quantiles are taken."""
     cells = (Cell("GET", "a", "/", 200, SERVER, None, 9, 9, latency=((700, 9),), latency_max_ns=10**9),
              Cell("GET", "a", "/", 500, SERVER, None, 1, 1, latency=((900, 1),), latency_max_ns=10**10))
-    row = rollup.urls(Snapshot(cells=cells))[0]
+    row = urls(Snapshot(cells=cells))[0]
     group = rollup.url_groups(Snapshot(cells=cells))[0]
     assert group.histogram() == ((700, 9), (900, 1))
     assert row.latency_ms == group.latency_ms()
@@ -104,3 +110,9 @@ def test_latency_of_a_row() -> None:
     assert row.latency_ms.p50 < row.latency_ms.p95 <= row.latency_ms.max == 10**4
     assert row.servers == (1,)
     assert row.clients == ()
+
+
+def test_who_waits_is_as_slow_as_it_waits_already() -> None:
+    """A filter by latency keeps the requests that have been waiting for longer, in JSON as on the screen."""
+    rows = tuple(InFlightRow("GET", "a", "/", age, None, None) for age in (3200.0, 5.0))
+    assert View(parse(">100ms")).in_flight(Snapshot(in_flight=rows)) == [rows[0]]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from httptop import rollup
 from httptop.capture.live import LiveSource
 from httptop.capture.system import identify
 from httptop.engine import Engine
+from httptop.export import View
 from httptop.worker import finish
 from tests.support import load
 from tests.support.net import Site
@@ -35,7 +35,7 @@ def test_small_ring_keeps_the_totals(wire: Site, web: Nginx) -> None:
     assert (snapshot.totals.requests, snapshot.totals.responses) == (total, total)
     assert snapshot.totals.by_method == (("GET", total),)
     assert snapshot.totals.by_status == (("2xx", total),)
-    in_tables = sum(row.requests for row in rollup.urls(snapshot))
+    in_tables = sum(row.requests for row in View().urls(snapshot, None)[0])
     lost = next(row.events for row in snapshot.losses if row.reason == "ring_request")
     assert in_tables + lost == total
     assert 0 < in_tables < total

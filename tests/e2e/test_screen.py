@@ -12,7 +12,7 @@ from tests.support.net import Site
 from tests.support.nginx import Nginx
 from tests.support.poll import until
 from tests.support.program import HTTPTOP
-from tests.support.terminal import terminal
+from tests.support.terminal import Terminal, terminal
 
 
 def test_shows_urls_and_processes(wire: Site, web: Nginx) -> None:
@@ -25,13 +25,18 @@ def test_shows_urls_and_processes(wire: Site, web: Nginx) -> None:
             window.wait_text(word)
 
 
+def see_two_urls(window: Terminal, wire: Site, web: Nginx) -> None:
+    """Attach, ask for one 7 times by GET and for the other one 3 times by POST, and wait for the last."""
+    window.wait_attached()
+    load.curl(wire.client, "GET", web.url(wire.server4), "/ok", 7)
+    load.curl(wire.client, "POST", web.url(wire.server4), "/created", 3)
+    window.wait_text("/created")
+
+
 def test_filter_and_clear(wire: Site, web: Nginx) -> None:
     """`m` filters by method, `Esc` shows everything again."""
     with terminal(wire.server.command(*HTTPTOP, "-i", "veth0")) as window:
-        window.wait_attached()
-        load.curl(wire.client, "GET", web.url(wire.server4), "/ok", 7)
-        load.curl(wire.client, "POST", web.url(wire.server4), "/created", 3)
-        window.wait_text("/created")
+        see_two_urls(window, wire, web)
         window.wait_text("/ok")
         window.keys("m")
         window.wait_text("show one method")
@@ -77,10 +82,7 @@ def test_a_session(wire: Site, web: Nginx, tmp_path: Path) -> None:
         parent.chmod(0o755)
     inside = wire.server.command("sh", "-c", f"cd {tmp_path} && exec {shlex.join([*HTTPTOP, '-i', 'veth0'])}")
     with terminal(inside) as window:
-        window.wait_attached()
-        load.curl(wire.client, "GET", web.url(wire.server4), "/ok", 7)
-        load.curl(wire.client, "POST", web.url(wire.server4), "/created", 3)
-        window.wait_text("/created")
+        see_two_urls(window, wire, web)
         window.keys(">")
         window.wait_text("by reqs")
         window.keys("Enter")
