@@ -3,11 +3,11 @@
  * accept() and accept4(): who accepts, how often, and from whom. The system calls and not sock:* tracepoints, because
  * only here is the process that takes the connection the one that runs. io_uring accepts are not system calls;
  * flow_owner.c finds their process when it reads.
+ *
+ * Their ends alone: while somebody looks at the beginning of any system call, all of them take longer, of everybody.
  */
 #include "packet.h"
 
-/* Where the caller wants the peer's address, between the entry and the exit of the call. */
-BPF_TABLE("lru_hash", u64, u64, accepting, 16384);
 BPF_PERF_OUTPUT(accepted);
 
 struct peer {
@@ -17,22 +17,27 @@ struct peer {
 	__u8 v6[16];
 };
 
-static __always_inline int accept_enters(__u64 address)
-{
-	__u64 thread = bpf_get_current_pid_tgid();
+/* bpf_get_current_task_btf() and bpf_task_pt_regs(), of Linux 5.11 and 5.15; before, REGISTERS_ADDRESS is not defined. */
+static __u64 (*current_task)(void) = (void *)158;
+static __u64 (*registers_of)(__u64 task) = (void *)175;
 
-	if (address)
-		accepting.update(&thread, &address);
+/* Where the caller wants the peer's address, by the registers with which it called; 0: it does not say, or this machine's
+ * are not known. */
+static __always_inline __u64 peer_address(void)
+{
+#ifdef REGISTERS_ADDRESS
+	return read_kernel(registers_of(current_task()) + REGISTERS_ADDRESS);
+#else
 	return 0;
+#endif
 }
 
 /* Whether it may be a TCP connection: whoever does not ask for the peer does not tell. */
-static __always_inline int read_peer(struct accept_event *event, __u64 thread)
+static __always_inline int read_peer(struct accept_event *event, __u64 address)
 {
 	struct peer peer = {};
-	__u64 *address = accepting.lookup(&thread);
 
-	if (!address || copy_from_process(&peer, sizeof(peer), (void *)*address))
+	if (!address || copy_from_process(&peer, sizeof(peer), (void *)address))
 		return 1;
 	if (peer.family == FAMILY_INET6) {
 		__builtin_memcpy(event->peer_addr, peer.v6, 16);
@@ -47,30 +52,18 @@ static __always_inline int read_peer(struct accept_event *event, __u64 thread)
 	return 1;
 }
 
-static __always_inline int accept_leaves(void *ctx, long fd)
-{
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct accept_event event = {};
-
-	if (fd >= 0 && read_peer(&event, thread)) {
-		event.ts_ns = bpf_ktime_get_ns();
-		event.fd = fd;
-		current_owner(&event.owner, HOW_ACCEPT);
-		count_in_process(WORK_ACCEPTS);
-		if (accepted.perf_submit(ctx, &event, sizeof(event)))
-			count_in_process(LOST_ACCEPT);
-	}
-	accepting.delete(&thread);
-	return 0;
-}
-
-/* The loader attaches these to accept() too: its tracepoints have these fields at the same place. */
-TRACEPOINT_PROBE(syscalls, sys_enter_accept4)
-{
-	return accept_enters((__u64)args->upeer_sockaddr);
-}
-
+/* The loader attaches this to accept() too: its tracepoint has these fields at the same places. */
 TRACEPOINT_PROBE(syscalls, sys_exit_accept4)
 {
-	return accept_leaves(args, args->ret);
+	struct accept_event event = {};
+
+	if (args->ret < 0 || !read_peer(&event, peer_address()))
+		return 0;
+	event.ts_ns = bpf_ktime_get_ns();
+	event.fd = args->ret;
+	current_owner(&event.owner, HOW_ACCEPT);
+	count_in_process(WORK_ACCEPTS);
+	if (accepted.perf_submit(args, &event, sizeof(event)))
+		count_in_process(LOST_ACCEPT);
+	return 0;
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,8 @@ else:
 ALWAYS = ("http_filter.c", "http_deliver.c", "process.c")
 FAST_PATH = ("taught.c", "http_fast.c")
 OWNER_EVENTS = ("tcp/tcp_rcv_space_adjust", "sock/inet_sock_set_state")
-ACCEPT_EVENTS = tuple(f"syscalls/sys_{when}_{call}" for when in ("enter", "exit") for call in ("accept", "accept4"))
+ACCEPT_EVENTS = ("syscalls/sys_exit_accept", "syscalls/sys_exit_accept4")
+REGISTERS_ADDRESS = {"x86_64": 104, "aarch64": 8}  # of a system call's second argument in struct pt_regs (asm/ptrace.h)
 TRACEPOINT_PREFIX = "tracepoint__"  # and CATEGORY__EVENT, as BCC's TRACEPOINT_PROBE names them
 RAW_TRACEPOINT_PREFIX = "raw_tracepoint__"  # and EVENT
 OWN_NETNS_MARK = 0x485454501D0E7151  # in process.c: the inode of our network namespace, known when it is loaded
@@ -60,11 +62,19 @@ def flags(config: dict[str, Any]) -> list[str]:
         "FLOWS_MAX": config["flows"],
         "OWNERS_MAX": config["owners"],
         "OWN_NETNS_MARK": OWN_NETNS_MARK,
+        **accept_registers(),
         **config["constants"],
         "PORT_WANTED(p)": "||".join(f"(p)=={port}" for port in config["ports"]) or "1",
     }
     defined = [f"-D{name}=({value})" for name, value in constants.items()]
     return ["-I" + config["bpf"], "-Werror=implicit-function-declaration", *LESS_WORK, *defined]
+
+
+def accept_registers() -> dict[str, int]:
+    """Where accept.c finds what accept() was called with; empty where it cannot, and then knows no peer."""
+    release = tuple(map(int, re.findall("[0-9]+", os.uname().release)[:2]))
+    known = REGISTERS_ADDRESS.get(os.uname().machine)
+    return {"REGISTERS_ADDRESS": known} if known is not None and release >= (5, 15) else {}
 
 
 @contextlib.contextmanager

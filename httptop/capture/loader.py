@@ -156,7 +156,7 @@ def online_cpus() -> Iterator[int]:
 def tracepoints(programs: dict[str, int]) -> list[int]:
     """Attach each program that is called tracepoint__CATEGORY__EVENT.
 
-    Those of accept4() also to accept(), whose tracepoints have the same fields at the same places.
+    That of accept4() also to accept(), whose tracepoint has the same fields at the same places.
     """
     fds = []
     for name, program_fd in programs.items():

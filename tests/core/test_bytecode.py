@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import struct
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,3 +54,15 @@ def test_settings_are_put_in_their_places() -> None:
     low, high = 0xF0000098, 0
     expected = struct.pack("=BBhIBBhI", WIDE, 1, 0, low, 0, 0, 0, high)
     assert bytes(code) == expected + wide(0, MARK + 1) + expected
+
+
+@pytest.mark.parametrize(("machine", "release", "known"), [
+    ("x86_64", "5.15.0-91-generic", True), ("aarch64", "6.1.0", True), ("x86_64", "5.14.21", False),
+    ("riscv64", "6.18.4", False)])
+def test_registers_are_read_where_they_are_known(monkeypatch: pytest.MonkeyPatch, machine: str, release: str,
+                                                 known: bool) -> None:
+    """Elsewhere the program does without: no other register is read, no helper called that the kernel has not."""
+    monkeypatch.syspath_prepend(str(Path(bytecode.__file__).parent))  # as the loader imports it
+    compiling = importlib.import_module("compiling")
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine=machine, release=release))
+    assert bool(compiling.accept_registers()) == known

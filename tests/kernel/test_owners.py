@@ -216,13 +216,13 @@ def test_each_source_alone(place: Namespace, tmp_path: Path, source: How, server
                            client_known: bool) -> None:
     """With the other sources off, each one still finds what it can, and says that it was it.
 
-    The list of open connections is read at the start; an accept() is understood if it was seen from its beginning.
+    The list of open connections is read at the start; an accept() that is under way by then is seen like a later one.
     """
     live = LiveSource(("lo",), keep_root=True, sources=frozenset({source}))
     with place.entered(), closing(live), ExitStack() as ends:
+        server = ends.enter_context(serving(own("acceptors"), place, tmp_path))
         if source is not How.SOCK_DIAG:
             live.open()
-        server = ends.enter_context(serving(own("acceptors"), place, tmp_path))
         caller = ends.enter_context(client(place, "127.0.0.1"))
         if source is How.SOCK_DIAG:
             live.open()
