@@ -114,10 +114,10 @@ def ours() -> set[bpf.Object]:
 
 
 @contextlib.contextmanager
-def someone_elses_xdp() -> Iterator[tuple[int, int]]:
-    """(fd, id) of the shortest XDP program, which passes all."""
+def someone_elses_xdp(kind: int = PROG_TYPE_XDP) -> Iterator[tuple[int, int]]:
+    """(fd, id) of the shortest XDP program, which passes all; or of another `kind` of program."""
     code, licence = ctypes.create_string_buffer(PASS_ALL, len(PASS_ALL)), ctypes.create_string_buffer(b"GPL")
-    fd, _ = bpf.call(PROG_LOAD, struct.pack("=IIQQ", PROG_TYPE_XDP, len(PASS_ALL) // 8, ctypes.addressof(code),
+    fd, _ = bpf.call(PROG_LOAD, struct.pack("=IIQQ", kind, len(PASS_ALL) // 8, ctypes.addressof(code),
                                             ctypes.addressof(licence)))
     try:
         yield fd, struct.unpack_from("=I", bpf.info(fd), 4)[0]
