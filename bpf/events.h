@@ -116,7 +116,7 @@ enum counter {
 #define CELLS_MAX 4096
 #define PROBES 4        /* places where an entry may lie */
 #define STRANGERS_MAX 1024
-#define TRACKS_MAX 16384
+#define TRACKS_MAX 65536
 #define HEAD_MAX 1024   /* a longer head is not taught */
 #define STATUS_BYTES 16 /* of a response, which are not masked: "HTTP/1.1 200 OK\r" */
 #define LENGTH_DIGITS 10 /* of a Content-Length */
@@ -133,10 +133,17 @@ struct answer {
 	__u8 pad[3];
 };
 
-/* A request that fills a segment, byte for byte, body included. */
+/* What of a request's target may be anything, as long as it is one word. */
+enum cut {
+	CUT_NOTHING,
+	CUT_QUERY,  /* what follows the first '?': it does not count by it */
+	CUT_TARGET, /* all of it: it counts under `other` when there are more of them than can be looked at */
+};
+
+/* A request that fills a segment, byte for byte, body included, but for what is cut out. */
 struct template {
-	__u64 hash; /* written last */
-	__u32 length;
+	__u64 hash;   /* with enum cut; written last */
+	__u32 length; /* of what is left */
 	__u16 longest; /* of its answers */
 	__u8 counter;  /* enum counter of its method */
 	__u8 pad;
@@ -198,4 +205,5 @@ struct track {
 struct settings {
 	__u64 seed, factor; /* of hashes: random, so that nobody can choose what collides; a new seed: all is forgotten */
 	__u64 samples;      /* so many exchanges go through the ring although they are known */
+	__u64 detail;       /* so many requests go through the ring although they could count under `other` */
 };

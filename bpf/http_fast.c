@@ -78,23 +78,24 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 static __always_inline struct track *track_of(struct segment *g, const struct settings *set, int claim)
 {
 	__u64 hash = flow_hash(&g->flow, set);
-	__u32 at = hash & (TRACKS_MAX - 1), other = hash >> 16 & (TRACKS_MAX - 1);
-	struct track *t = tracks.lookup(&at), *u = tracks.lookup(&other);
+	struct track *place = 0;
+	_Static_assert(TRACKS_MAX == 1 << 16, "a place for each quarter of the hash");
 
-	if (!t || !u)
+#pragma unroll
+	for (__u32 i = 0; i < 4; i++) {
+		__u32 at = hash >> 16 * i & (TRACKS_MAX - 1);
+		struct track *t = tracks.lookup(&at);
+		if (!t || same_flow(&t->flow, &g->flow))
+			return t;
+		if (!holds(t) && (!place || (place->state != TRACK_FREE && t->state == TRACK_FREE)))
+			place = t;
+	}
+	if (!claim || !place)
 		return 0;
-	if (same_flow(&t->flow, &g->flow))
-		return t;
-	if (same_flow(&u->flow, &g->flow))
-		return u;
-	if (t->state != TRACK_FREE && (holds(t) || u->state == TRACK_FREE))
-		t = u;
-	if (!claim || holds(t))
-		return 0;
-	__builtin_memset(t, 0, sizeof(*t));
-	t->state = TRACK_WATCH;
-	t->flow = g->flow;
-	return t;
+	__builtin_memset(place, 0, sizeof(*place));
+	place->state = TRACK_WATCH;
+	place->flow = g->flow;
+	return place;
 }
 
 /* What becomes of a segment. */
@@ -128,7 +129,7 @@ static __always_inline int can_leave(struct segment *g)
 }
 
 static __always_inline enum verdict judge_request(struct __sk_buff *skb, struct scratch *scratch, struct track *t,
-						  const struct settings *set)
+						  struct settings *set)
 {
 	struct segment *g = &scratch->segment;
 	__u32 client = g->from & 1;
@@ -142,7 +143,8 @@ static __always_inline enum verdict judge_request(struct __sk_buff *skb, struct 
 	if (t->asked || scratch->counter == COUNT_CONNECT || (t->state == TRACK_FAST && t->client != client))
 		return V_SHUN;
 	scratch->template = template_of(skb, scratch, set);
-	if (scratch->template && (t->ready & 3) == 3 && t->client == client && g->seq == t->next[client] &&
+	READ_BACK();
+	if (scratch->template && !scratch->detail && (t->ready & 3) == 3 && t->client == client && g->seq == t->next[client] &&
 	    g->ack == t->next[!client] && (t->state == TRACK_FAST || can_leave(g)))
 		return V_REQUEST;
 	return V_ASKED;
@@ -197,8 +199,7 @@ static __always_inline void begins(struct segment *g, struct track *t)
 
 	if (!(g->tcp_flags & TCP_ACK)) {
 		t->client = end;
-		/* after another one, the reference path must see how this one begins */
-		t->ready = t->asked_ns ? 0 : 1 << end;
+		t->ready = t->asked_ns ? 0 : 1 << end; /* after another one, the reference path sees how this one begins */
 		t->asked_ns = 0;
 	} else {
 		t->ready |= 1 << end;
@@ -238,8 +239,8 @@ static __always_inline void answered(struct scratch *scratch, struct track *t)
 /* 1: nothing is left to do. */
 static __always_inline int act(struct __sk_buff *skb, struct sighting *s, struct track *t, enum verdict verdict)
 {
-	struct segment *g = &s->scratch->segment;
 	struct scratch *scratch = s->scratch;
+	struct segment *g = &scratch->segment;
 
 	if (verdict == V_PASS)
 		return 0;
@@ -268,10 +269,10 @@ static __always_inline int act(struct __sk_buff *skb, struct sighting *s, struct
 	} else if (verdict == V_SHUN) {
 		t->state = TRACK_SHUN;
 	}
-	if (verdict != V_REQUEST && verdict != V_ADDED)
-		return 0;
-	count(s, scratch->counter);
-	return 1;
+	int held = verdict == V_REQUEST || verdict == V_ADDED;
+	if (held)
+		count(s, scratch->counter);
+	return held;
 }
 
 int http_fast(struct __sk_buff *skb)

@@ -53,6 +53,8 @@ struct scratch {
 	struct cell_key cell;
 	__u64 hash, length;
 	__u32 hashed, template, answer, verdict;
+	__u32 target, query, end; /* of a request: where its target begins, what follows its '?' (0: none), where both end */
+	__u32 found, detail;
 	__u32 kind, counter, followed;
 	__u32 wanted; /* http_deliver has something to do whatever http_fast says */
 	__u32 loaded; /* bytes in data */

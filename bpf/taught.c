@@ -1,100 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What user space has taught, and how a segment is compared with it: requests byte for byte (templates), how each of
- * them is answered (answers: heads but for their digits), and between which processes (cells).
+ * How templates are answered, as user space has taught it: heads but for their digits (answers), and between which
+ * processes (cells).
  */
 #define LATENCY_MAX_NS (1ULL << 32)
 #define LATENCY_MIN_NS (1ULL << 10)
 
-BPF_F_TABLE("array", u32, struct template, templates, TEMPLATES_MAX, MMAPABLE);
 BPF_F_TABLE("array", u32, struct cell, cells, CELLS_MAX, MMAPABLE);
 BPF_F_TABLE("array", u32, struct stranger, strangers, STRANGERS_MAX, MMAPABLE);
-BPF_F_TABLE("array", u32, struct settings, settings, 1, MMAPABLE);
-
-static __always_inline __u64 mixed(__u64 hash, __u64 word, const struct settings *set)
-{
-	hash = (hash ^ word) * set->factor;
-	return hash ^ hash >> 32;
-}
-
-/* Each ASCII digit of a word as '0': so heads that differ in date and length alone are one. */
-static __always_inline __u64 without_digits(__u64 word)
-{
-	__u64 low = word & 0x7f7f7f7f7f7f7f7fULL;
-	__u64 from_0 = low + 0x5050505050505050ULL, from_colon = low + 0x4646464646464646ULL;
-	__u64 digit = from_0 & ~from_colon & ~word & 0x8080808080808080ULL;
-
-	return word & ~((digit >> 7) * 0x0f);
-}
-
-/* Of the first `n` bytes of the data, at most HEAD_MAX, into scratch->hash. How many there are is read back from the map
- * behind the loop, for the reason that struct scan tells. */
-static __always_inline void digest(struct scratch *scratch, __u32 n, const struct settings *set, int masked)
-{
-	const __u8 *data = scratch->data;
-	__u64 hash = set->seed ^ n;
-
-	scratch->hashed = n;
-	READ_BACK();
-	__u32 words = scratch->hashed / 8;
-	for (__u32 i = 0; i < HEAD_MAX / 8; i++) {
-		if (i >= words)
-			break;
-		__u64 word = *(__u64 *)(data + 8 * i);
-		hash = mixed(hash, masked && i >= STATUS_BYTES / 8 ? without_digits(word) : word, set);
-	}
-	READ_BACK();
-	n = scratch->hashed;
-	__u32 rest = n & 7;
-	if (rest) {
-		__u64 word = *(__u64 *)(data + (n & (HEAD_MAX - 8)));
-		/* the bytes that belong to it, on machines of either byte order */
-		word = bpf_ntohll(bpf_htonll(word) & ~0ULL << (64 - 8 * rest));
-		hash = mixed(hash, masked ? without_digits(word) : word, set);
-	}
-	scratch->hash = hash;
-	READ_BACK();
-}
-
-/* Without the seed: a connection keeps its place when that changes. */
-static __always_inline __u64 flow_hash(const struct flow_key *flow, const struct settings *set)
-{
-	__u64 hash = set->factor;
-
-#pragma unroll
-	for (int i = 0; i < 4; i++) {
-		const __u32 *half = (const __u32 *)flow + 2 * i; /* a key is aligned to four bytes */
-		hash = mixed(hash, (__u64)half[0] << 32 | half[1], set);
-	}
-	return mixed(hash, *(const __u32 *)flow->port, set);
-}
-
-static __always_inline __u32 load_head(struct __sk_buff *skb, struct scratch *scratch, __u32 n)
-{
-	if (!n || n > HEAD_MAX || n > scratch->segment.available)
-		return 0;
-	n = ((n - 1) & (HEAD_MAX - 1)) + 1; /* what the verifier needs to see */
-	return LOAD(skb, scratch->segment.offset, scratch->data, n) ? 0 : n;
-}
-
-/* The number of the template that the segment is, + 1; 0: none. */
-static __always_inline __u32 template_of(struct __sk_buff *skb, struct scratch *scratch, const struct settings *set)
-{
-	__u32 n = scratch->segment.payload_len;
-
-	if (scratch->segment.tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) || !load_head(skb, scratch, n))
-		return 0;
-	digest(scratch, n, set, 0);
-	__u64 hash = scratch->hash;
-#pragma unroll
-	for (__u32 i = 0; i < PROBES; i++) {
-		__u32 at = (hash ^ i) & (TEMPLATES_MAX - 1);
-		struct template *template = templates.lookup(&at);
-		if (template && template->hash == hash && template->length == n)
-			return at + 1;
-	}
-	return 0;
-}
 
 static __always_inline __u64 content_length(const __u8 *data, const struct answer *answer)
 {
@@ -124,7 +37,7 @@ static __always_inline __u32 answer_of(struct __sk_buff *skb, struct scratch *sc
 		if (!answer->hash || n > HEAD_MAX || n > available)
 			continue;
 		if (n != scratch->hashed)
-			digest(scratch, n, set, 1);
+			digest(scratch, n, set, CUT_NOTHING, 1);
 		if (scratch->hash == answer->hash) {
 			scratch->length = n + content_length(scratch->data, answer);
 			return i + 1;

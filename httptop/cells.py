@@ -126,13 +126,17 @@ class MutableCell:
 
 
 class Cells:
-    """All of them. `folded`: requests that lost their row, or never had one, to the bound."""
+    """All of them."""
 
     def __init__(self, most: int = CELLS_MAX) -> None:
         self._cells: dict[Key, MutableCell] = {}
         self._most = most
         self._refused = 0
-        self.folded = 0
+
+    @property
+    def folded(self) -> int:
+        """Requests that have no row of their own."""
+        return sum(cell.recent.total for key, cell in self._cells.items() if key[2] == OTHER_PATH)
 
     def get(self, key: Key) -> MutableCell:
         """The cell of `key`, or of its `other` when the table is full."""
@@ -144,7 +148,6 @@ class Cells:
             # Folding costs a sort of the whole table: not for each of a flood of new keys.
             self._refused += 1
             if self._refused < self._most:
-                self.folded += 1
                 return self._other(key)
             self._fold()
         cell = self._cells[key] = MutableCell(key)
@@ -164,7 +167,6 @@ class Cells:
                         key=lambda cell: cell.recent.total)
         for cell in ranked[: len(ranked) // FOLD_SHARE]:
             del self._cells[cell.key]
-            self.folded += cell.recent.total
             self._other(cell.key).absorb(cell)
 
     def freeze(self, mark: int, base: int, waiting: Mapping[MutableCell, int]) -> tuple[Cell, ...]:

@@ -14,7 +14,7 @@ from httptop.records import FLAG_ASKER, FLAG_FIN, FLAG_FIRST, FLAG_FOLLOWED, FLA
 from httptop.streams import BODY, CHUNKED, HEAD, UNKNOWN, HeadCache, Stream, after
 
 # Members of an Enum are slow to look up: once, here.
-_, REQUEST, RESPONSE, _, MORE, END, KNOWN = Kind
+_, REQUEST, RESPONSE, _, MORE, END, _ = Kind
 
 STASH_MAX = 64  # segments of one direction kept while a hole in a head may still be filled
 BACK_BYTES, AHEAD_BYTES = 1 << 20, 1 << 28  # further away than this, a number belongs to another connection
@@ -92,7 +92,7 @@ class Decoder:
         stream.restart((record.seq - record.gap) & 0xFFFFFFFF)
         if not record.flags & FLAG_FIRST:
             peer.restart(record.ack)
-        left = after(record.extra, record.ack) if record.kind != KNOWN else 0
+        left = after(record.extra, record.ack)
         if left > 0:
             peer.state, peer.left = BODY, left  # it asks while the last answer still comes
 

@@ -69,7 +69,7 @@ class Engine:
         self._attribution: dict[Attribution, Recent] = {}
         self._history = stats.Rolling(HISTORY_S)
         self._memo: dict[Asked, Answered] = {}
-        self._in_kernel = InKernel(board, samples=bool(recent)) if board is not None else None
+        self._in_kernel = InKernel(board, self._cells, samples=bool(recent), queries=keep_query) if board else None
         self._record: Record | None = None  # that is being decoded
 
     # -- records in ---------------------------------------------------------------------------------------------
@@ -126,8 +126,9 @@ class Engine:
             decode(flow, record)
 
     def _resumed(self, flow: Flow, record: Record) -> Record:
+        record = self._in_kernel.whole(record) if self._in_kernel is not None else record
         self._decoder.resume(flow, record)
-        return self._in_kernel.whole(record) if self._in_kernel is not None else record
+        return record
 
     def _add_counted(self, in_kernel: InKernel, batch: Batch) -> None:
         """What the kernel has counted as it was taught."""
@@ -164,16 +165,16 @@ class Engine:
         if pending is None:
             if not interim:
                 self._events["responses_alone"] += 1
-                flow.answer = self._cell("", "", "", status, flow, ts_ns)
+                flow.answer = self._cell("", "", "", status, self._ends(flow, ts_ns), ts_ns)
                 flow.answer.responses += 1
                 flow.answer.dirty = True
             return
         del self._in_flight[pending]
-        answered = self._answered(flow, pending, status, ts_ns)
-        cell, server, client = answered
+        ends = self._ends(flow, ts_ns)
+        cell, server, client = answered = self._answered(pending.head, status, ends, ts_ns)
         cell.answered(max(ts_ns - pending.end_ns, 0))
         if self._in_kernel is not None and pending.data and self._record is not None:
-            self._in_kernel.learn(pending, head, seq, self._record, self._ends(flow, ts_ns), answered)
+            self._in_kernel.learn(pending, head, seq, self._record, ends, answered)
         flow.answer = cell
         server.total += 1
         client.total += 1
@@ -199,7 +200,7 @@ class Engine:
         cell = self._request_cell(flow, pending)
         cell.recent.total += 1
         cell.dirty = True
-        for attributed in self._attributed(flow, pending.end_ns):
+        for attributed in self._attributed(self._ends(flow, pending.end_ns), pending.end_ns):
             attributed.total += 1
 
     def on_resync(self) -> None:
@@ -217,41 +218,38 @@ class Engine:
         return self._owners.ends(flow.key, flow.client or 0, flow.owners, ts_ns)
 
     def _owned(self, flow: Flow, ts_ns: int) -> tuple[Owned, Owned]:
-        server, client = self._ends(flow, ts_ns)
-        return self._owners.process(server, ts_ns), self._owners.process(client, ts_ns)
+        return self._identified(self._ends(flow, ts_ns), ts_ns)
 
-    def _cell(self, method: str, host: str, path: str, status: int | None, flow: Flow, ts_ns: int) -> MutableCell:
-        server, client = self._owned(flow, ts_ns)
+    def _identified(self, ends: tuple[bytes, bytes], ts_ns: int) -> tuple[Owned, Owned]:
+        return self._owners.process(ends[0], ts_ns), self._owners.process(ends[1], ts_ns)
+
+    def _cell(self, method: str, host: str, path: str, status: int | None, ends: tuple[bytes, bytes],
+              ts_ns: int) -> MutableCell:
+        server, client = self._identified(ends, ts_ns)
         return self._cells.get((method, host, path, status, server.process, client.process))
 
-    def _answered(self, flow: Flow, pending: Pending, status: int, ts_ns: int) -> Answered:
+    def _answered(self, head: Request, status: int, ends: tuple[bytes, bytes], ts_ns: int) -> Answered:
         """Where an exchange counts. The same one again is the common case, and is remembered."""
-        head = pending.head
-        server, client = self._ends(flow, ts_ns)
-        # processes are looked at again each second
-        memo = (head.method, head.host, head.target, status, server, client, ts_ns >> 30)
+        memo = (head.method, head.host, head.target, status, *ends, ts_ns >> 30)  # processes are looked at each second
         known = self._memo.get(memo)
         if known is None or known[0].into is not None:
-            cell = self._cell(head.method, head.host, self._path(head), status, flow, ts_ns)
+            cell = self._cell(head.method, head.host, self.path_of(head.target), status, ends, ts_ns)
             if len(self._memo) >= MEMO_MAX:
                 self._memo.clear()
-            known = self._memo[memo] = (cell, *self._attributed(flow, ts_ns))
+            known = self._memo[memo] = (cell, *self._attributed(ends, ts_ns))
         return known
 
     def _request_cell(self, flow: Flow, pending: Pending | Waiting) -> MutableCell:
-        head = pending.head
-        return self._cell(head.method, head.host, self._path(head), None, flow, pending.end_ns)
+        head, ts_ns = pending.head, pending.end_ns
+        return self._cell(head.method, head.host, self.path_of(head.target), None, self._ends(flow, ts_ns), ts_ns)
 
-    def _attributed(self, flow: Flow, ts_ns: int) -> tuple[Recent, Recent]:
-        server, client = self._owned(flow, ts_ns)
+    def _attributed(self, ends: tuple[bytes, bytes], ts_ns: int) -> tuple[Recent, Recent]:
+        server, client = self._identified(ends, ts_ns)
         return (self._attribution.setdefault((server.process, "server", server.how), Recent()),
                 self._attribution.setdefault((client.process, "client", client.how), Recent()))
 
     def _exchange(self, told: Told) -> Exchange:
         return exchange(told, self._epoch_offset_ns, self.path_of, keep_query=self._keep_query)
-
-    def _path(self, head: Request) -> str:
-        return self.path_of(head.target)
 
     # -- snapshots out ------------------------------------------------------------------------------------------
 
@@ -296,5 +294,5 @@ class Engine:
         for pending, flow in heapq.nsmallest(IN_FLIGHT_SHOWN, waits, key=lambda wait: wait[0].end_ns):
             server, client = self._owned(flow, now_ns)
             head = pending.head
-            yield InFlightRow(head.method, head.host, self._path(head), (now_ns - pending.end_ns) / 1e6,
+            yield InFlightRow(head.method, head.host, self.path_of(head.target), (now_ns - pending.end_ns) / 1e6,
                               server.process, client.process)

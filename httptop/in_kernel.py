@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from httptop.cells import MutableCell, Recent
+from httptop.cells import OTHER_PATH, Cells, MutableCell, Recent
 from httptop.flows import Flow, Pending
 from httptop.http1 import Request, Response
 from httptop.records import ELSEWHERE, REMOTE, Batch, Held, Kind, Record, nobody
@@ -16,6 +16,10 @@ Answered = tuple[MutableCell, Recent, Recent]
 """Where an exchange counts: its cell, and its attribution to server and client."""
 
 SAMPLES = 5  # exchanges that the kernel knows, and that are wanted one by one: of each reading
+
+# Of requests that could count under `other`, so many come one by one: at once, and each second. That is a tenth of a
+# second, and a twentieth of a core.
+DETAIL_MAX, DETAIL_PER_S = 2_000, 1_000
 
 REFUSED_MAX = 512  # so many found no place: begin anew with what is asked for now
 RENEW_NS = 30_000_000_000  # but not all the time
@@ -33,13 +37,20 @@ class Waiting(NamedTuple):
 
 
 class InKernel:
-    """`samples`: whether some exchanges are wanted one by one although the kernel knows them."""
+    """`samples`: whether some exchanges are wanted one by one although the kernel knows them.
 
-    def __init__(self, board: Board, *, samples: bool) -> None:
+    `cells`: where exchanges count; `queries`: whether by their queries.
+    """
+
+    def __init__(self, board: Board, cells: Cells, *, samples: bool, queries: bool) -> None:
         self._held: Sequence[Held] = ()
         self._board = board
         self._samples = SAMPLES if samples else 0
-        self._teacher = Teacher(board)
+        self._teacher = Teacher(board, queries=queries)
+        self._detail = 0.0  # parts of a request that there is no more room for
+        self._afforded_ns = 0
+        board.afford(DETAIL_MAX, DETAIL_MAX)
+        self._all_cells = cells
         self._cells: dict[int, tuple[str, int, Answered]] = {}  # kernel's cell: method, status, where it counts
         self.counts = False  # it has counted at all
         self._unteaching = False
@@ -59,6 +70,9 @@ class InKernel:
             return
         known = self._teacher.exchange(pending.head, pending.data, head, record)
         if known is not None:
+            if known[0].head.target == OTHER_PATH:
+                key = answered[0].key
+                answered = (self._all_cells.get((key[0], key[1], OTHER_PATH, *key[3:])), *answered[1:])
             here = ends[0] not in _NOT_HERE, ends[1] not in _NOT_HERE
             cell = self._teacher.cell(*known, record, here, latency_max_ns=answered[0].latency_max)
             if cell is not None:
@@ -66,9 +80,11 @@ class InKernel:
 
     def take(self, batch: Batch) -> Iterator[tuple[str, int, int]]:
         """Count what it has counted where it belongs; (method, status, how many exchanges)."""
-        self._held = batch.held
+        if batch.held is not None:
+            self._held = batch.held
         if self._samples:
             self._board.want(self._samples)
+        self._afford(batch.now_ns)
         self.counts = self.counts or bool(batch.counted)
         for kernel_cell, response_bytes, latency in batch.counted:
             method, status, (cell, server, client) = self._cells[kernel_cell]
@@ -81,10 +97,19 @@ class InKernel:
             yield method, status, count
         self._renew(batch)
 
+    def _afford(self, now_ns: int) -> None:
+        if self._afforded_ns:
+            self._detail += (now_ns - self._afforded_ns) * DETAIL_PER_S / 1e9
+        self._afforded_ns = now_ns
+        more = int(self._detail)
+        self._detail -= more
+        self._board.afford(more, DETAIL_MAX)
+
     def _renew(self, batch: Batch) -> None:
         """Full tables are emptied, of what nobody may ask for any more: untaught first, cleared when all is quiet."""
         since_ns = batch.now_ns - self._renewed_ns
-        if self._unteaching and since_ns > SETTLE_NS and len(batch.records) < QUIET_RECORDS:
+        quiet = len(batch.records) < QUIET_RECORDS
+        if self._unteaching and since_ns > SETTLE_NS and quiet and batch.held is not None:
             keep = {held.template for held in batch.held}
             self._board.clear(keep)
             self._teacher.forget(keep)

@@ -18,7 +18,7 @@ _PLACEHOLDERS = (
 def path_of(target: str, *, keep_query: bool) -> str:
     """Request target -> path, from origin-form and absolute-form alike (RFC 9112 3.2)."""
     path = target
-    if "://" in path[:8]:
+    if "://" in path[:8] and not path.startswith("/"):
         path = "/" + path.split("://", 1)[1].partition("/")[2]
     return path if keep_query else path.partition("?")[0].partition("#")[0]
 

@@ -160,7 +160,7 @@ class Held(NamedTuple):
 class Batch(NamedTuple):
     """What a Source read at once. `counters` are absolute (COUNTERS ints, summed over CPUs).
 
-    `counted` and `held` are what the kernel's fast path did with messages that are in no record.
+    `counted` and `held` are what the kernel's fast path did with messages that are in no record; see Source.look.
     """
 
     records: list[Record]
@@ -169,7 +169,7 @@ class Batch(NamedTuple):
     now_ns: int
     eof: bool = False
     counted: Sequence[Counted] = ()
-    held: Sequence[Held] = ()
+    held: Sequence[Held] | None = None
 
 
 def endpoint(address: bytes, port: int) -> bytes:

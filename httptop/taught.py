@@ -5,6 +5,7 @@ Sizes and offsets are asserted against the C compiler's in tests/kernel.
 
 from __future__ import annotations
 
+import enum
 import struct
 from collections.abc import Set as AbstractSet
 from typing import Protocol
@@ -14,7 +15,7 @@ ANSWERS_MAX = 4
 CELLS_MAX = 4096
 PROBES = 4
 STRANGERS_MAX = 1024
-TRACKS_MAX = 16384
+TRACKS_MAX = 65536
 HEAD_MAX = 1024
 STATUS_BYTES = 16
 LENGTH_DIGITS = 10
@@ -29,13 +30,23 @@ CELL_KEY = struct.Struct("=II16s16s")
 CELL = struct.Struct("=40sQQ")  # without its histogram
 STRANGER = struct.Struct("=16sQ")
 TRACK = struct.Struct("=36sBBBB2IQHHI2IQI44x")
-SETTINGS = struct.Struct("=QQQ")
+SETTINGS = struct.Struct("=QQQQ")
+
+
+class Cut(enum.IntEnum):
+    """What of a request's target may be anything, as long as it is one word."""
+
+    NOTHING, QUERY, TARGET = range(3)
+
 
 class Board(Protocol):
     """Where it is written. What finds no place is not taught, and comes through the ring as before."""
 
-    def request(self, data: bytes, counter: int) -> int | None:
-        """Teach a request, which fills a segment; the template's number, None when there is no place."""
+    def request(self, data: bytes, counter: int, cut: Cut) -> int | None:
+        """Teach a request, which fills a segment; the template's number, None when there is no place.
+
+        `data` is without what `cut` says.
+        """
 
     def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int) -> None:
         """Teach how it is answered, in place of what answer `number` was: by this head with each digit as 0.
@@ -51,6 +62,9 @@ class Board(Protocol):
 
     def want(self, samples: int) -> None:
         """So many of the next exchanges are to come one by one although they are known."""
+
+    def afford(self, more: int, most: int) -> None:
+        """So many `more` requests are to come one by one although a Cut.TARGET fits them, `most` at once."""
 
     def unteach(self) -> None:
         """Nothing that is taught is known any more; what is held by it stays held."""

@@ -7,41 +7,54 @@ both paths mean the same, and the bounds of its tables are kept here.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Set as AbstractSet
 
+from httptop.cells import OTHER_PATH
 from httptop.http1 import Request, Response
 from httptop.records import METHODS, NO_OWNER, OWNER, Kind, Record
-from httptop.taught import ANSWERS_MAX, HEAD_MAX, IDENTITY, LENGTH_DIGITS, STATUS_BYTES, Board
+from httptop.taught import ANSWERS_MAX, HEAD_MAX, IDENTITY, LENGTH_DIGITS, STATUS_BYTES, Board, Cut
 
 SEEN_MAX = 8192  # requests that were seen once, and are not worth a place yet
+ALIKE_MIN = 64  # so many requests that differ in their targets alone: there may be no end of them
+ALIKE_MAX = 1024  # kinds of them that are counted
 BODILESS = frozenset((204, 304))  # RFC 9112 6.3
 
 _LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,%d})[ \t]*\r\n(?![ \t])" % LENGTH_DIGITS, re.IGNORECASE)
+
+# A target that is a path, with its query. What is one word for the kernel (word_end() of bpf/templates.c) is one here.
+_TARGET = re.compile(rb"[A-Z]+ (/[^\0- ?]*(\?[^\0- ]*)?)(?= HTTP/1\.)")
 
 _MASK = bytes.maketrans(b"123456789", b"000000000")
 _NOBODY = bytes(IDENTITY.size)  # a process of another host
 
 
-class _Template:
-    """`answers`: what is taught, by their masked heads; `statuses`: of each."""
+class Template:
+    """`data`: a request that it fits; `answers`: what is taught, by their masked heads; `statuses`: of each."""
 
-    __slots__ = ("answers", "data", "number", "statuses")
+    __slots__ = ("answers", "data", "head", "number", "statuses")
 
-    def __init__(self, number: int, data: bytes) -> None:
+    def __init__(self, number: int, data: bytes, head: Request) -> None:
         self.number = number
         self.data = data
+        self.head = head
         self.answers: dict[bytes, int] = {}
         self.statuses: list[int] = []
 
 
 class Teacher:
-    """Sees each exchange that came through the ring and teaches what it holds on its second sighting."""
+    """Sees each exchange that came through the ring and teaches what it holds on its second sighting.
 
-    def __init__(self, board: Board) -> None:
+    `queries`: whether requests count by their queries.
+    """
+
+    def __init__(self, board: Board, *, queries: bool = False) -> None:
         self._board = board
-        self._seen: set[bytes] = set()
-        self._by_data: dict[bytes, _Template] = {}
-        self._by_number: dict[int, tuple[Request, _Template]] = {}
+        self._queries = queries
+        self._seen: set[tuple[Cut, bytes]] = set()
+        self._alike: Counter[bytes] = Counter()  # requests by what is left of them without their target
+        self._by_data: dict[tuple[Cut, bytes], Template] = {}
+        self._by_number: dict[int, Template] = {}
         self._cells: dict[tuple[int, int, bytes, bytes], int | None] = {}
         self.refused = 0  # what found no place
 
@@ -50,23 +63,25 @@ class Teacher:
         self._by_data.clear()
         self._by_number = {number: self._by_number[number] for number in keep if number in self._by_number}
         self._cells.clear()
+        self._alike.clear()
         self.refused = 0
 
     def head(self, template: int) -> Request:
         """The parsed head of a template."""
-        return self._by_number[template][0]
+        return self._by_number[template].head
 
     def whole(self, record: Record) -> Record:
-        """A Kind.KNOWN record as the request that it stands for."""
-        data = self._by_number[record.extra][1].data
-        return record._replace(kind=Kind.REQUEST, data=data)
+        """A Kind.KNOWN record as a request that ends where that ended which it stands for."""
+        data = self._by_number[record.extra].data
+        seq = (record.seq + record.payload_len - len(data)) & 0xFFFFFFFF
+        return record._replace(kind=Kind.REQUEST, data=data, seq=seq, payload_len=len(data), extra=record.ack)
 
-    def exchange(self, request: Request, data: bytes, answer: Response, record: Record) -> tuple[_Template, int] | None:
+    def exchange(self, request: Request, data: bytes, answer: Response, record: Record) -> tuple[Template, int] | None:
         """An exchange was understood: `data` is all of the request's segment, `record` begins with the answer.
 
-        Returns the template and the number of the answer when both are taught.
+        Returns the template and the number of the answer when both are taught. Its `head` tells for what it stands.
         """
-        template = self._by_data.get(data) or self._teach_request(request, data)
+        template = self._template(request, data)
         if template is None or not _is_plain_answer(request, answer, record):
             return None
         head = record.data[: answer.length]
@@ -76,24 +91,63 @@ class Teacher:
             number = self._teach_answer(template, request, answer, head, masked)
         return None if number is None else (template, number)
 
-    def _teach_request(self, request: Request, data: bytes) -> _Template | None:
-        if not _is_plain_request(request, data):
+    def _template(self, request: Request, data: bytes) -> Template | None:
+        """The closest one that fits, if it is taught, or is now."""
+        known = self._by_data.get((Cut.NOTHING, data))
+        if known is not None or not _is_plain_request(request, data):
+            return known
+        target = _TARGET.match(data)
+        if target is None:
+            return self._stands_for_others(request, data) or self._second(request, data, Cut.NOTHING, data)
+        return (self._by_query(request, data, target) or self._second(request, data, Cut.NOTHING, data)
+                or self._alike_ones(request, data, target))
+
+    def _by_query(self, request: Request, data: bytes, target: re.Match[bytes]) -> Template | None:
+        """When the same is asked for with another query."""
+        if target[2] is None or self._queries:
             return None
-        if data not in self._seen:
+        left = data[: target.start(2) + 1] + data[target.end() :]
+        known = self._by_data.get((Cut.QUERY, left))
+        if known is None and (Cut.NOTHING, data) not in self._seen:
+            known = self._second(request, data, Cut.QUERY, left)
+        return known
+
+    def _second(self, request: Request, data: bytes, cut: Cut, left: bytes) -> Template | None:
+        """Teach what is `left` of a request, if that was seen before."""
+        if (cut, left) not in self._seen:
             if len(self._seen) >= SEEN_MAX:
                 self._seen.clear()
-            self._seen.add(data)
+            self._seen.add((cut, left))
             return None
-        self._seen.discard(data)  # no sooner again, if there is no place
-        number = self._board.request(data, METHODS.index(request.method))
+        self._seen.discard((cut, left))  # no sooner again, if there is no place
+        return self._teach(request, data, cut, left)
+
+    def _alike_ones(self, request: Request, data: bytes, target: re.Match[bytes]) -> Template | None:
+        """What stands for all requests that differ in their targets alone, once there are many: for `other`."""
+        left = data[: target.start(1)] + data[target.end() :]
+        if len(self._alike) >= ALIKE_MAX and left not in self._alike:
+            self._alike.clear()
+        self._alike[left] += 1
+        if self._alike[left] == ALIKE_MIN:
+            other = data[: target.start(1)] + OTHER_PATH.encode() + data[target.end() :]
+            self._teach(request._replace(target=OTHER_PATH), other, Cut.TARGET, left)
+        return self._by_data.get((Cut.TARGET, left))
+
+    def _stands_for_others(self, request: Request, data: bytes) -> Template | None:
+        """What `whole` has made of a request of which no more is known."""
+        if request.target != OTHER_PATH:
+            return None
+        return self._by_data.get((Cut.TARGET, data.replace(OTHER_PATH.encode(), b"", 1)))
+
+    def _teach(self, request: Request, data: bytes, cut: Cut, left: bytes) -> Template | None:
+        number = self._board.request(left, METHODS.index(request.method), cut)
         if number is None:
             self.refused += 1
             return None
-        template = self._by_data[data] = _Template(number, data)
-        self._by_number[number] = request, template
+        template = self._by_data[cut, left] = self._by_number[number] = Template(number, data, request)
         return template
 
-    def _teach_answer(self, template: _Template, request: Request, answer: Response, head: bytes,
+    def _teach_answer(self, template: Template, request: Request, answer: Response, head: bytes,
                       masked: bytes) -> int | None:
         length = None if _has_no_body(request, answer) else _LENGTH.search(head)
         if length is None and not _has_no_body(request, answer):
@@ -111,7 +165,7 @@ class Teacher:
         template.answers[masked] = number
         return number
 
-    def cell(self, template: _Template, answer: int, record: Record, here: tuple[bool, bool],
+    def cell(self, template: Template, answer: int, record: Record, here: tuple[bool, bool],
              latency_max_ns: int) -> int | None:
         """Teach to count such exchanges; the number of a cell that is new. `here`: server and client may be ours."""
         server = self._identity(record, record.sender, here=here[0])

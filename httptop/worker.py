@@ -39,7 +39,7 @@ def stream(source: Source, make_engine: MakeEngine, delay_s: Callable[[], float]
         while not stop.is_set():
             due_s = before_s + delay_s()
             try:
-                now_ns, eof = _take_in(source, engine, max(min(READ_S, min([*early, due_s]) - time.monotonic()), 0.0))
+                eof = _take_in(source, engine, max(min(READ_S, min([*early, due_s]) - time.monotonic()), 0.0))
             except HttptopError:
                 yield finish(source, engine)
                 raise
@@ -52,7 +52,7 @@ def stream(source: Source, make_engine: MakeEngine, delay_s: Callable[[], float]
             early = [at for at in early if at > now_s]
             if now_s >= due_s:
                 before_s = max(due_s, now_s - delay_s())
-            yield _snapshot(source, engine, now_ns)
+            yield _look(source, engine)
     finally:
         source.close()
 
@@ -65,7 +65,7 @@ def log(source: Source, make_engine: MakeEngine, exchanges: deque[Exchange],
         engine = make_engine(source)
         while not stop.is_set():
             try:
-                _, eof = _take_in(source, engine, READ_S)
+                eof = _take_in(source, engine, READ_S)
             except HttptopError:
                 finish(source, engine)
                 yield list(exchanges)
@@ -89,7 +89,7 @@ def once(source: Source, make_engine: MakeEngine, delay_s: float, stop: threadin
         end_s = time.monotonic() + delay_s
         live = source.info.kind == "live"
         while not stop.is_set() and not (live and time.monotonic() >= end_s):
-            _, eof = _take_in(source, engine, max(min(READ_S, end_s - time.monotonic()), 0.0) if live else 0.0)
+            eof = _take_in(source, engine, max(min(READ_S, end_s - time.monotonic()), 0.0) if live else 0.0)
             if eof:
                 break
         return finish(source, engine)
@@ -97,11 +97,17 @@ def once(source: Source, make_engine: MakeEngine, delay_s: float, stop: threadin
         source.close()
 
 
-def _take_in(source: Source, engine: Engine, timeout_s: float) -> tuple[int, bool]:
-    """Read and feed; (what time it is, whether that was the end). A batch is gone before the next one is read."""
+def _take_in(source: Source, engine: Engine, timeout_s: float) -> bool:
+    """Read and feed; whether that was the end. A batch is gone before the next one is read."""
     batch = source.read(timeout_s)
     engine.feed(batch)
-    return batch.now_ns, batch.eof
+    return batch.eof
+
+
+def _look(source: Source, engine: Engine) -> Snapshot:
+    batch = source.look()
+    engine.feed(batch)
+    return _snapshot(source, engine, batch.now_ns)
 
 
 def finish(source: Source, engine: Engine) -> Snapshot:

@@ -30,6 +30,9 @@ class Source(Protocol):
     def read(self, timeout_s: float) -> Batch:
         """Wait at most `timeout_s`, then return all that has arrived, perhaps nothing."""
 
+    def look(self) -> Batch:
+        """What has arrived, at once, with what the kernel holds: that takes long, and is read for a Snapshot only."""
+
     def finish(self) -> Batch:
         """Stop capturing. Reading goes on, without waiting, until a Batch is empty: then its counters are final."""
 

@@ -19,7 +19,7 @@ else:
     import bytecode  # see loader.py
 
 ALWAYS = ("http_filter.c", "http_deliver.c", "process.c")
-FAST_PATH = ("taught.c", "http_fast.c")
+FAST_PATH = ("templates.c", "taught.c", "http_fast.c")
 OWNER_EVENTS = ("tcp/tcp_rcv_space_adjust", "sock/inet_sock_set_state")
 ACCEPT_EVENTS = ("syscalls/sys_exit_accept", "syscalls/sys_exit_accept4")
 REGISTERS_ADDRESS = {"x86_64": 104, "aarch64": 8}  # of a system call's second argument in struct pt_regs (asm/ptrace.h)

@@ -30,6 +30,7 @@ from httptop.taught import (
     TRACK,
     TRACK_FAST,
     TRACKS_MAX,
+    Cut,
 )
 
 _WORD = struct.Struct("=Q")
@@ -40,6 +41,7 @@ _CELL_BYTES = CELL.size + 4 * LATENCY_BUCKETS
 _LATENCY_MAX_AT, _BYTES_AT = CELL_KEY.size, CELL_KEY.size + 8
 _ASKED_AT = FLOW_KEY.size + 2
 _EMPTY = bytes(4 * LATENCY_BUCKETS)
+_SAMPLES_AT, _DETAIL_AT = 16, 24  # in settings
 _ANSWER_AT = 4  # in a cell's key: written last
 
 SIZES = {"templates": TEMPLATES_MAX * _TEMPLATE_BYTES, "cells": CELLS_MAX * _CELL_BYTES,
@@ -62,13 +64,15 @@ class Board:
         self._words = {name: memoryview(view).cast("Q") for name, view in self._maps.items()}
         self._seed, factor = (int.from_bytes(os.urandom(8), "little") for _ in range(2))
         self._factor = factor | 1
-        SETTINGS.pack_into(self._maps["settings"], 0, self._seed, self._factor, 0)
+        SETTINGS.pack_into(self._maps["settings"], 0, self._seed, self._factor, 0, 0)
         self._templates: set[int] = set()
+        self._strangers: dict[bytes, int] = {}  # where they are, of those that were not overwritten
         self._cells: dict[int, tuple[int, bytes]] = {}  # what was read last: bytes, and the histogram as it lies there
 
     def unteach(self) -> None:
         """Nothing that is taught is known any more; what is held by it stays held."""
         self._seed = int.from_bytes(os.urandom(8), "little")
+        self._strangers.clear()
         self._publish("settings", 0, self._seed)
 
     def clear(self, keep: AbstractSet[int]) -> None:
@@ -91,9 +95,9 @@ class Board:
 
     # -- teaching -----------------------------------------------------------------------------------------------
 
-    def request(self, data: bytes, counter: int) -> int | None:
-        """Teach a request, which fills a segment; the template's number, None when there is no place."""
-        value = self._hash(data)
+    def request(self, data: bytes, counter: int, cut: Cut) -> int | None:
+        """Teach a request, see taught.Board."""
+        value = self._hash(data, cut)
         at = self._place(value, TEMPLATES_MAX, self._templates)
         if at is not None:
             self._templates.add(at)
@@ -107,9 +111,9 @@ class Board:
         at = start + _ANSWERS_AT + number * ANSWER.size
         self._publish("templates", at, 0)
         view = self._maps["templates"]
-        _, length, longest, counter = TEMPLATE.unpack_from(view, start)
+        value, length, longest, counter = TEMPLATE.unpack_from(view, start)
         if len(head) > longest:
-            TEMPLATE.pack_into(view, start, *_WORD.unpack_from(view, start), length, len(head), counter)
+            TEMPLATE.pack_into(view, start, value, length, len(head), counter)
         ANSWER.pack_into(view, at, 0, len(head), length_at, digits)
         self._publish("templates", at, self._hash(head))
 
@@ -130,6 +134,8 @@ class Board:
 
     def stranger(self, address: bytes) -> None:
         """Teach that an address (16 bytes) is another host's."""
+        if address in self._strangers:
+            return
         value = self._seed
         for high, low in struct.iter_unpack("=II", address):
             value = self._mixed(value, high << 32 | low)
@@ -137,10 +143,16 @@ class Board:
         self._publish("strangers", at + 16, 0)
         self._maps["strangers"][at : at + 16] = address
         self._publish("strangers", at + 16, 1)
+        self._strangers = {known: place for known, place in self._strangers.items() if place != at} | {address: at}
 
     def want(self, samples: int) -> None:
         """So many of the next exchanges are to come one by one although they are known."""
-        self._publish("settings", 16, samples)
+        self._publish("settings", _SAMPLES_AT, samples)
+
+    def afford(self, more: int, most: int) -> None:
+        """So many `more` requests are to come one by one although a Cut.TARGET fits them, `most` at once."""
+        left = self._words["settings"][_DETAIL_AT // 8]
+        self._publish("settings", _DETAIL_AT, min(left + more, most))
 
     def _publish(self, name: str, at: int, value: int) -> None:
         self._words[name][at // 8] = value
@@ -149,8 +161,8 @@ class Board:
         value = ((value ^ word) * self._factor) & _64
         return value ^ value >> 32
 
-    def _hash(self, data: bytes) -> int:
-        value = self._seed ^ len(data)
+    def _hash(self, data: bytes, cut: Cut = Cut.NOTHING) -> int:
+        value = self._seed ^ len(data) ^ cut << 32
         for (word,) in _WORD.iter_unpack(data + bytes(-len(data) % 8)):
             value = self._mixed(value, word)
         return value

@@ -138,9 +138,13 @@ class LiveSource:
             time.sleep(max(min(timeout_s, BUSY_NAP_S if self._busy else IDLE_NAP_S), min(used_s, REST_MAX_S)))
             self._rested_s = time.thread_time()
             self._look_around()
-        batch = self._drain()
+        batch = self._drain(whole=False)
         self._busy = len(batch.records) + len(batch.accepts) > BUSY_RECORDS
         return batch
+
+    def look(self) -> Batch:
+        """At once, with what the kernel holds."""
+        return self._drain()
 
     def finish(self) -> Batch:
         """Detach; from now on every Batch that is read is one of what is left, and the counters are final."""
@@ -255,14 +259,14 @@ class LiveSource:
         # The tracepoints run a moment before their rings are there: those accepts are not of our time.
         self._accepts_before = self._read_counters()[Counter.LOST_ACCEPT]
 
-    def _drain(self, most: int = RECORDS_PER_READ) -> Batch:
+    def _drain(self, most: int = RECORDS_PER_READ, *, whole: bool = True) -> Batch:
         # Counters first: what comes meanwhile is then a message more than they say, and not one that seems lost.
         counters = self._read_counters()
         accepts = [accept for ring in self._accepts for accept in ring.drain()]
         records = self._ring.drain(most) if self._ring else []
         board = self.board
         # Held before counted: what is answered in between is in both for a moment, and does not seem lost.
-        held = board.held() if board is not None else ()
+        held = board.held() if board is not None and whole else None
         counted = board.counted() if board is not None else ()
         return Batch(records, accepts, counters, time.monotonic_ns(), counted=counted, held=held)
 

@@ -80,6 +80,10 @@ class PcapSource:
             self._check_links()
         return Batch(records, [], tuple(self._tap.counters), self._now_ns, eof=ended and self._error is None)
 
+    def look(self) -> Batch:
+        """As `read`: nothing is held."""
+        return self.read(0.0)
+
     def finish(self) -> Batch:
         """Nothing is under way in a file: no records."""
         return Batch([], [], tuple(self._tap.counters), self._now_ns, eof=True)

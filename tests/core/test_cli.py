@@ -63,6 +63,9 @@ class FakeSource:
         eof = self.info.kind == "file" and not self._failure
         return Batch(records if self._reads == 1 else [], [], self._counters, 2 * SECOND_NS, eof)
 
+    def look(self) -> Batch:
+        return self.read(0.0)
+
     def finish(self) -> Batch:
         return Batch([], [], self._counters, 2 * SECOND_NS, eof=True)
 

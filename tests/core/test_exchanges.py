@@ -28,7 +28,7 @@ def reading() -> Reading:
 
 @pytest.mark.parametrize(("target", "path"), [
     ("/a/b?c=1#d", "/a/b"), ("http://h:80/a?b", "/a"), ("https://h", "/"), ("h:443", "h:443"), ("*", "*"), ("", ""),
-    ("/a#b", "/a"), ("/r?u=http://x/y", "/r")])
+    ("/a#b", "/a"), ("/r?u=http://x/y", "/r"), ("/?u://x/y", "/")])
 def test_path(target: str, path: str) -> None:
     """A path is what the origin-form would be, without query and fragment."""
     assert path_of(target, keep_query=False) == path

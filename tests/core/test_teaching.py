@@ -6,12 +6,27 @@ from collections.abc import Set as AbstractSet
 
 import pytest
 
+from httptop.cells import OTHER_PATH
 from httptop.engine import Engine
-from httptop.in_kernel import REFUSED_MAX, RENEW_NS, SETTLE_NS
-from httptop.records import FLOW_KEY, OWNER, Batch, Counted, Counter, Held, How, Record
+from httptop.in_kernel import DETAIL_MAX, DETAIL_PER_S, REFUSED_MAX, RENEW_NS, SETTLE_NS
+from httptop.records import (
+    FLAG_ASKER,
+    FLAG_NEW,
+    FLAG_RESUMED,
+    FLOW_KEY,
+    OWNER,
+    Batch,
+    Counted,
+    Counter,
+    Held,
+    How,
+    Kind,
+    Record,
+)
 from httptop.snapshot import Process, Snapshot, SourceInfo
 from httptop.stats import bucket
-from httptop.taught import HEAD_MAX
+from httptop.taught import HEAD_MAX, Cut
+from httptop.teaching import ALIKE_MIN
 from tests.support.dialogs import CHUNKED, GET, OK, SWITCHING, WEBSOCKET, Dialog, Script, chunks, get, ok, post
 from tests.support.reading import MS, Reading
 
@@ -22,18 +37,20 @@ class Slate:
     def __init__(self, places: int = 100) -> None:
         self.places = places
         self.requests: list[tuple[bytes, int]] = []
+        self.cuts: list[tuple[Cut, bytes]] = []
         self.answers: list[tuple[int, int, bytes, int, int]] = []
         self.cells: list[tuple[int, int, bytes, bytes, int]] = []
         self.strangers: list[bytes] = []
-        self.wanted = 0
+        self.wanted = self.detail = 0
         self.untaught = False
         self.kept: AbstractSet[int] | None = None
 
-    def request(self, data: bytes, counter: int) -> int | None:
+    def request(self, data: bytes, counter: int, cut: Cut) -> int | None:
         """The next number, as long as there is place."""
         if len(self.requests) == self.places:
             return None
         self.requests.append((data, counter))
+        self.cuts.append((cut, data))
         return len(self.requests) - 1
 
     def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int) -> None:
@@ -53,6 +70,9 @@ class Slate:
         """As taught.Board."""
         self.wanted = samples
 
+    def afford(self, more: int, most: int) -> None:
+        """As taught.Board."""
+        self.detail = min(self.detail + more, most)
 
     def unteach(self) -> None:
         """As taught.Board."""
@@ -70,11 +90,11 @@ OWNERS = tuple(OWNER.pack(pid, How.RECV, 0, 0, 10**9, b"process") for pid in (7,
 class Lesson(Reading):
     """A Reading whose engine teaches; both ends of each flow are processes of this host."""
 
-    def __init__(self, places: int = 100, *, recent: int = 0) -> None:
+    def __init__(self, places: int = 100, *, recent: int = 0, keep_query: bool = False) -> None:
         super().__init__()
         self.slate = Slate(places)
         self.engine = Engine(SourceInfo("live"), 0, lambda pid, _, name: Process(pid, name), board=self.slate,
-                             recent=recent)
+                             recent=recent, keep_query=keep_query)
         self.owners = OWNERS
 
     def feed(self, records: list[Record] | tuple[Record, ...] = ()) -> None:
@@ -243,3 +263,82 @@ def test_samples_are_asked_for_when_exchanges_are_shown() -> None:
     shown.exchange(GET, OK)
     assert silent.slate.wanted == 0
     assert shown.slate.wanted > 0
+
+
+def test_queries_are_cut_out() -> None:
+    """What they are does not matter, so they need not be alike; one that comes again is known by all of its bytes."""
+    lesson = Lesson()
+    for query in ("", "a=1", "a=22?&/"):
+        lesson.exchange(get(f"/find?{query}"), OK, times=1)
+    lesson.exchange(get("/again?b"), OK)
+    assert lesson.slate.cuts == [(Cut.QUERY, get("/find?")), (Cut.NOTHING, get("/again?b"))]
+    assert [template for template, *_ in lesson.slate.cells] == [0, 1]
+
+
+def test_queries_that_count_are_not_cut_out() -> None:
+    """With --keep-query each is a row of its own."""
+    lesson = Lesson(keep_query=True)
+    for number in range(5):
+        lesson.exchange(get(f"/find?{number}"), OK, times=1)
+    assert lesson.slate.cuts == []
+
+
+@pytest.mark.parametrize("request_", [
+    b"GET  /two?%d HTTP/1.1\r\n\r\n", b"GET /a b?%d HTTP/1.1\r\n\r\n", b"GET /a?b c%d HTTP/1.1\r\n\r\n",
+    b"GET http://h/a?%d HTTP/1.1\r\n\r\n", b"GET /a?%d\tHTTP/1.1\r\n\r\n", b"GET /a?%d  HTTP/1.1\r\n\r\n"])
+def test_only_plain_targets_are_cut(request_: bytes) -> None:
+    """A word that begins with a slash: what is else might be read otherwise by somebody."""
+    lesson = Lesson()
+    for number in range(ALIKE_MIN + 1):
+        lesson.exchange(request_ % number, OK, times=1)
+    assert lesson.slate.cuts == []
+
+
+def test_there_is_no_end_of_targets() -> None:
+    """Requests that differ in it alone can count as one, once there are many; until then each counts as itself."""
+    lesson = Lesson()
+    for number in range(ALIKE_MIN + 1):
+        lesson.exchange(get(f"/item/{number}"), OK, times=1)
+    assert lesson.slate.cuts == [(Cut.TARGET, get(""))]
+    assert len(lesson.slate.answers) == len(lesson.slate.cells) == 1
+    before = lesson.snapshot()
+    assert dict(before.skipped)["folded_urls"] == 0
+    assert len(before.cells) == ALIKE_MIN + 1
+    snapshot = counted(lesson, of=(Counted(0, 500, ((bucket(2 * MS), 10),)),),
+                       counters={Counter.GET: 10, Counter.C2XX: 10})
+    [row] = [cell for cell in snapshot.cells if cell.path == OTHER_PATH]
+    assert (row.host, row.requests, row.status, row.response_bytes) == ("a.example", 10, 200, 500)
+    assert dict(snapshot.skipped)["folded_urls"] == 10
+    assert snapshot.totals.requests == ALIKE_MIN + 1 + 10
+
+
+def test_requests_of_which_only_the_end_is_known() -> None:
+    """One that was held and comes back ends where it ended, whatever its target was; it counts as `other`."""
+    lesson = Lesson()
+    for number in range(ALIKE_MIN):
+        talk = lesson.exchange(get(f"/item/{number}"), OK, times=1)
+    [flow] = {record.flow for record in lesson.tap.packet(0, 0x0800, talk.frame(0, get("/long"))[14:], 0)} or {b""}
+    sent = get("/" + "x" * 300)
+    known = Record(lesson.now_ns, flow, 5000, 7000, len(sent), Kind.KNOWN, 0, FLAG_NEW | FLAG_RESUMED | FLAG_ASKER,
+                   Counter.GET, OWNERS, b"", extra=0)
+    answer = known._replace(seq=7000, ack=5000 + len(sent), payload_len=len(OK), kind=Kind.RESPONSE, sender=1, flags=0,
+                            counter=Counter.C2XX, data=OK)
+    again = known._replace(seq=5000 + len(sent), ack=7000 + len(OK), payload_len=len(GET), kind=Kind.REQUEST, flags=0,
+                           data=GET)
+    lesson.feed([known, answer, again])
+    snapshot = lesson.snapshot()
+    assert {(cell.path, cell.requests) for cell in snapshot.cells if "item" not in cell.path} == {
+        (OTHER_PATH, 1), ("/a", 1)}
+    assert {row.reason: row.events for row in snapshot.losses}["head_incomplete"] == 0
+
+
+def test_detail_is_afforded_bit_by_bit() -> None:
+    """So many requests come one by one although they could count as `other`: at once, and each second."""
+    lesson = Lesson()
+    assert lesson.slate.detail == DETAIL_MAX
+    lesson.slate.detail = 0
+    for _ in range(300):
+        lesson.wait(3.3)
+    assert lesson.slate.detail == pytest.approx(DETAIL_PER_S, rel=0.02)
+    lesson.wait(3_600_000)
+    assert lesson.slate.detail == DETAIL_MAX

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from httptop import in_kernel
+from httptop.cells import OTHER_PATH
 from httptop.snapshot import Snapshot
+from httptop.teaching import ALIKE_MIN
 from tests.core.test_conversations import SIZES, Exchange, conversations, converse, disturbed, segments
 from tests.support import corpus
 from tests.support.dialogs import GET, NOT_FOUND, OK, Dialog, Script, get, ok, post
@@ -191,6 +194,67 @@ def test_conversations(loaded: Kernel, reference: Kernel, said: list[Exchange], 
     """Whatever is said, and however it is cut, on one connection after the other."""
     frames = [frame for _ in range(ROUNDS) for frame in converse(said, segments(sizes)).script.frames]
     check_equal(loaded, reference, frames, feed_every)
+
+
+WORDS = st.lists(st.sampled_from(["/", "?", "a", "bcdefgh", "#", " ", "  ", "\t", "%3f", "\xe9", "://", "HTTP/1.1",
+                                  "\x01"]), max_size=9).map("".join)
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(["GET", "POST", "OPTIONS", "GET "]), WORDS), min_size=1, max_size=6))
+def test_targets(loaded: Kernel, reference: Kernel, asked: list[tuple[str, str]]) -> None:
+    """Whatever a target is made of, and whatever is behind it: the kernel counts by its path, and by no other."""
+    script = Script()
+    for _ in range(ROUNDS):
+        talk = opened(script)
+        for number, (method, target) in enumerate(asked * 2):
+            for more in ("", f"?{number}", f"?{number}&b={target}", f"{number}?"):
+                talk.exchange(get(f"/{target}{more}", method), OK)
+    check_equal(loaded, reference, script.frames, 8)
+
+
+def test_queries_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -> None:
+    """No two of them are alike, and no one is of interest; also those that are held and come back."""
+    script = Script()
+    for number in range(40):
+        talk = opened(script)
+        for length in range(5):
+            talk.exchange(get(f"/find?{number}{'x' * length}"), OK)
+        if number % 4 == 0:
+            talk.ask(get(f"/find?{'long' * number}"))
+            talk.answer(NOT_FOUND)
+            talk.exchange(get("/find?after"), OK)
+    check_equal(loaded, reference, script.frames, 20)
+    assert counted(loaded) > 150
+
+
+def test_a_flood_of_targets_costs_detail_alone(loaded: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not looked at one by one is in `other`, exactly: requests, statuses, bytes, processes."""
+    monkeypatch.setattr(in_kernel, "DETAIL_MAX", 100)
+    monkeypatch.setattr(in_kernel, "DETAIL_PER_S", 0)
+    script = Script()
+    for number in range(300):
+        talk = opened(script)
+        for part in range(3):
+            talk.exchange(get(f"/item/{number}.{part}"), ok(b"x" * number) if number % 3 else NOT_FOUND)
+    loaded.forget()
+    for flow in {record.flow for record in python(script.frames).records}:
+        loaded.own(flow)
+    frames = script.frames
+    snapshot = loaded.watch(frames[at : at + 50] for at in range(0, len(frames), 50))
+    others = [cell for cell in snapshot.cells if cell.path == OTHER_PATH]
+    folded = sum(cell.requests for cell in others)
+    assert len(snapshot.cells) - len(others) > ALIKE_MIN + 90
+    assert counted(loaded) > 600
+    assert folded == dict(snapshot.skipped)["folded_urls"] >= counted(loaded)
+    assert {cell.host for cell in others} == {"a.example"}
+    assert {(cell.server, cell.client) for cell in others} == {(snapshot.cells[0].server, snapshot.cells[0].client)}
+    assert sum(cell.requests for cell in snapshot.cells) == snapshot.totals.requests == 900
+    assert dict(snapshot.totals.by_status) == {"2xx": 600, "4xx": 300}
+    assert sum(cell.responses for cell in snapshot.cells if cell.status == 404) == 300
+    assert sum(cell.response_bytes for cell in snapshot.cells) == sum(
+        3 * len(ok(b"x" * number) if number % 3 else NOT_FOUND) for number in range(300))
+    assert snapshot.completeness == 1.0
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Requests that user space has taught (templates): which of them a segment is, byte for byte, but for what is cut out of
+ * its target. And the hashes by which all that is taught is found.
+ */
+BPF_F_TABLE("array", u32, struct template, templates, TEMPLATES_MAX, MMAPABLE);
+BPF_F_TABLE("array", u32, struct settings, settings, 1, MMAPABLE);
+
+static __always_inline __u64 mixed(__u64 hash, __u64 word, const struct settings *set)
+{
+	hash = (hash ^ word) * set->factor;
+	return hash ^ hash >> 32;
+}
+
+/* Each ASCII digit of a word as '0': so heads that differ in date and length alone are one. */
+static __always_inline __u64 without_digits(__u64 word)
+{
+	__u64 low = word & 0x7f7f7f7f7f7f7f7fULL;
+	__u64 from_0 = low + 0x5050505050505050ULL, from_colon = low + 0x4646464646464646ULL;
+	__u64 digit = from_0 & ~from_colon & ~word & 0x8080808080808080ULL;
+
+	return word & ~((digit >> 7) * 0x0f);
+}
+
+/* Of the first `n` bytes of the data, at most HEAD_MAX, into scratch->hash. How many there are is read back from the map
+ * behind the loop, for the reason that struct scan tells. */
+static __always_inline void digest(struct scratch *scratch, __u32 n, const struct settings *set, enum cut cut, int masked)
+{
+	const __u8 *data = scratch->data;
+	__u64 hash = set->seed ^ n ^ (__u64)cut << 32;
+
+	scratch->hashed = n;
+	READ_BACK();
+	__u32 words = scratch->hashed / 8;
+	for (__u32 i = 0; i < HEAD_MAX / 8; i++) {
+		if (i >= words)
+			break;
+		__u64 word = *(__u64 *)(data + 8 * i);
+		hash = mixed(hash, masked && i >= STATUS_BYTES / 8 ? without_digits(word) : word, set);
+	}
+	READ_BACK();
+	n = scratch->hashed;
+	__u32 rest = n & 7;
+	if (rest) {
+		__u64 word = *(__u64 *)(data + (n & (HEAD_MAX - 8)));
+		/* the bytes that belong to it, on machines of either byte order */
+		word = bpf_ntohll(bpf_htonll(word) & ~0ULL << (64 - 8 * rest));
+		hash = mixed(hash, masked ? without_digits(word) : word, set);
+	}
+	scratch->hash = hash;
+	READ_BACK();
+}
+
+/* Without the seed: a connection keeps its place when that changes. */
+static __always_inline __u64 flow_hash(const struct flow_key *flow, const struct settings *set)
+{
+	__u64 hash = set->factor;
+
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		const __u32 *half = (const __u32 *)flow + 2 * i; /* a key is aligned to four bytes */
+		hash = mixed(hash, (__u64)half[0] << 32 | half[1], set);
+	}
+	return mixed(hash, *(const __u32 *)flow->port, set);
+}
+
+static __always_inline __u32 load_head(struct __sk_buff *skb, struct scratch *scratch, __u32 n)
+{
+	if (!n || n > HEAD_MAX || n > scratch->segment.available)
+		return 0;
+	n = ((n - 1) & (HEAD_MAX - 1)) + 1; /* what the verifier needs to see */
+	return LOAD(skb, scratch->segment.offset, scratch->data, n) ? 0 : n;
+}
+
+/* The place of the first byte from `at` on that is no visible character, or the '?' where that is `mark`; 0: none. */
+static __always_inline __u32 word_end(struct scratch *scratch, __u32 at, __u8 mark)
+{
+	const __u8 *data = scratch->data;
+	__u32 n = scratch->segment.payload_len, first = at & (HEAD_MAX - 8);
+	__u64 before = bpf_htonll(~(~0ULL >> 8 * (at & 7))); /* in the first word: no end is looked for there */
+
+	scratch->found = 0;
+	READ_BACK();
+	for (__u32 i = 0; i < HEAD_MAX; i += 8) {
+		__u32 place = first + i;
+		if (place >= n || place >= HEAD_MAX)
+			break;
+		__u64 word = *(const __u64 *)(data + (place & (HEAD_MAX - 8))) | before;
+		before = 0;
+		if (((word - EACH(0x21)) & ~word & EACH(0x80)) || has(word, mark)) {
+			scratch->found = place + 1;
+			break;
+		}
+	}
+	READ_BACK();
+	if (!scratch->found)
+		return 0;
+	at = scratch->found - 1 > at ? scratch->found - 1 : at;
+	for (__u32 i = 0; i < 7; i++, at++)
+		if (data[at & (HEAD_MAX - 1)] <= ' ' || data[at & (HEAD_MAX - 1)] == mark)
+			break;
+	return at < n ? at : 0;
+}
+
+/* Where the target of the request is, if that is a path: from it, `query` and `end` of the scratch. */
+static __always_inline void find_target(struct scratch *scratch)
+{
+	const __u8 *data = scratch->data;
+	__u32 at;
+
+	for (at = 3; at < 7; at++)
+		if (data[at] == ' ')
+			break;
+	scratch->target = data[at + 1] == '/' ? at + 1 : 0;
+	scratch->query = scratch->end = 0;
+	READ_BACK();
+	if (!scratch->target)
+		return;
+	scratch->end = word_end(scratch, scratch->target, '?');
+	READ_BACK();
+	if (!scratch->end || data[scratch->end & (HEAD_MAX - 1)] != '?')
+		return;
+	scratch->query = scratch->end + 1;
+	READ_BACK();
+	scratch->end = word_end(scratch, scratch->query, ' ');
+	READ_BACK();
+}
+
+/* Take out what is between `from` and the end of the target; returns how much is left, 0: it cannot be. */
+static __always_inline __u32 cut_out(struct __sk_buff *skb, struct scratch *scratch, __u32 from)
+{
+	__u32 end = scratch->end, rest = scratch->segment.payload_len - end;
+
+	if (!from || !end || rest - 1 >= HEAD_MAX)
+		return 0;
+	rest = ((rest - 1) & (HEAD_MAX - 1)) + 1; /* what the verifier needs to see */
+	from &= HEAD_MAX - 1;
+	return LOAD(skb, scratch->segment.offset + end, scratch->data + from, rest) ? 0 : from + rest;
+}
+
+/* The number of the template that the first `n` bytes of the data are, + 1; 0: none. */
+static __always_inline __u32 find_template(struct scratch *scratch, __u32 n, enum cut cut, const struct settings *set)
+{
+	digest(scratch, n, set, cut, 0);
+	__u64 hash = scratch->hash;
+	n = scratch->hashed;
+#pragma unroll
+	for (__u32 i = 0; i < PROBES; i++) {
+		__u32 at = (hash ^ i) & (TEMPLATES_MAX - 1);
+		struct template *template = templates.lookup(&at);
+		if (template && template->hash == hash && template->length == n)
+			return at + 1;
+	}
+	return 0;
+}
+
+/* The number of the template that the segment is, + 1; 0: none. scratch->detail: it is to be looked at all the same. */
+static __always_inline __u32 template_of(struct __sk_buff *skb, struct scratch *scratch, struct settings *set)
+{
+	__u32 n = scratch->segment.payload_len, found;
+
+	scratch->detail = 0;
+	if (scratch->segment.tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) || !load_head(skb, scratch, n))
+		return 0;
+	scratch->template = find_template(scratch, n, CUT_NOTHING, set);
+	READ_BACK();
+	if (scratch->template || scratch->counter == COUNT_OTHER)
+		return scratch->template;
+	find_target(scratch);
+	n = cut_out(skb, scratch, scratch->query);
+	scratch->template = n ? find_template(scratch, n, CUT_QUERY, set) : 0;
+	READ_BACK();
+	if (scratch->template)
+		return scratch->template;
+	n = cut_out(skb, scratch, scratch->target);
+	found = n ? find_template(scratch, n, CUT_TARGET, set) : 0;
+	if (found && set->detail) {
+		set->detail--;
+		scratch->detail = 1;
+	}
+	return found;
+}
