@@ -205,5 +205,6 @@ struct track {
 struct settings {
 	__u64 seed, factor; /* of hashes: random, so that nobody can choose what collides; a new seed: all is forgotten */
 	__u64 samples;      /* so many exchanges go through the ring although they are known */
+	__u64 wake;         /* the reader sleeps, and wants to be woken after so many records; 0: it does not */
 	__u64 detail;       /* so many requests go through the ring although they could count under `other` */
 };

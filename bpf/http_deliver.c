@@ -5,7 +5,6 @@
  *
  * Counting comes before the ring is tried: totals are exact even when records are lost.
  */
-#define NO_WAKEUP 1         /* BPF_RB_NO_WAKEUP: user space reads on a timer */
 #define RESPONSE_BYTES 1024 /* of a response that stands alone: its head; nobody asks for its body */
 
 /* Pointers cannot be kept in the scratch. */
@@ -17,7 +16,6 @@ struct sighting {
 };
 
 BPF_TABLE("lru_hash", struct flow_end, struct owned, owners, OWNERS_MAX);
-BPF_RINGBUF_OUTPUT(heads, RING_PAGES);
 
 static __always_inline void count(struct sighting *s, __u32 which)
 {
@@ -56,7 +54,7 @@ static __always_inline void send(struct sighting *s, __u64 n)
 	if (n > DATA_MAX)
 		n = DATA_MAX;
 	s->scratch->record.data_len = n;
-	if (!heads.ringbuf_output(s->scratch, sizeof(struct record) + n, NO_WAKEUP)) {
+	if (!heads.ringbuf_output(s->scratch, sizeof(struct record) + n, wakeup())) {
 		if (s->flow)
 			s->flow->resumed = 0;
 		return;

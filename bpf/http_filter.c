@@ -13,6 +13,8 @@
 
 #define MMAPABLE 1024 /* BPF_F_MMAPABLE: counters are read without a system call, so without any privilege */
 #define AGAIN_MAX (1 << 20) /* from further back it is another connection, whose beginning was not seen */
+#define NO_WAKEUP 1         /* BPF_RB_NO_WAKEUP: user space reads on a timer */
+#define WAKEUP 2            /* BPF_RB_FORCE_WAKEUP */
 #define LOOPBACK 1    /* lo is the first interface of every network namespace */
 
 struct counters {
@@ -64,6 +66,8 @@ struct scratch {
 BPF_F_TABLE("array", u32, struct counters, counters, CPUS, MMAPABLE);
 BPF_TABLE("percpu_array", u32, struct scratch, scratches, 1);
 BPF_TABLE("lru_hash", struct flow_key, struct flow, flows, FLOWS_MAX);
+BPF_F_TABLE("array", u32, struct settings, settings, 1, MMAPABLE);
+BPF_RINGBUF_OUTPUT(heads, RING_PAGES);
 BPF_PROG_ARRAY(programs, 2);
 
 enum program { PROGRAM_DELIVER, PROGRAM_FAST };
@@ -90,6 +94,18 @@ static __always_inline void tell_resumed(struct record *record, const struct flo
 	record->flags |= FLAG_NEW | FLAG_RESUMED | (asker ? FLAG_ASKER : 0);
 	record->extra = flow->expected;
 	record->gap = asker && gap <= 0xffff ? gap : 0;
+}
+
+/* How the next record goes into the ring. When something is new much of it may come before the reader looks again: what
+ * it knows sooner need not be sent. */
+static __always_inline __u64 wakeup(void)
+{
+	__u32 zero = 0;
+	struct settings *set = settings.lookup(&zero);
+
+	if (!set || !set->wake)
+		return NO_WAKEUP;
+	return --set->wake ? NO_WAKEUP : WAKEUP;
 }
 
 /* TLS or HTTP/2 with prior knowledge: counted once for a flow, never parsed. */

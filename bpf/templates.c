@@ -4,7 +4,6 @@
  * its target. And the hashes by which all that is taught is found.
  */
 BPF_F_TABLE("array", u32, struct template, templates, TEMPLATES_MAX, MMAPABLE);
-BPF_F_TABLE("array", u32, struct settings, settings, 1, MMAPABLE);
 
 static __always_inline __u64 mixed(__u64 hash, __u64 word, const struct settings *set)
 {

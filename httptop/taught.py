@@ -30,7 +30,7 @@ CELL_KEY = struct.Struct("=II16s16s")
 CELL = struct.Struct("=40sQQ")  # without its histogram
 STRANGER = struct.Struct("=16sQ")
 TRACK = struct.Struct("=36sBBBB2IQHHI2IQI44x")
-SETTINGS = struct.Struct("=QQQQ")
+SETTINGS = struct.Struct("=5Q")
 
 
 class Cut(enum.IntEnum):

@@ -41,7 +41,7 @@ _CELL_BYTES = CELL.size + 4 * LATENCY_BUCKETS
 _LATENCY_MAX_AT, _BYTES_AT = CELL_KEY.size, CELL_KEY.size + 8
 _ASKED_AT = FLOW_KEY.size + 2
 _EMPTY = bytes(4 * LATENCY_BUCKETS)
-_SAMPLES_AT, _DETAIL_AT = 16, 24  # in settings
+_SAMPLES_AT, _WAKE_AT, _DETAIL_AT = 16, 24, 32  # in settings
 _ANSWER_AT = 4  # in a cell's key: written last
 
 SIZES = {"templates": TEMPLATES_MAX * _TEMPLATE_BYTES, "cells": CELLS_MAX * _CELL_BYTES,
@@ -64,7 +64,7 @@ class Board:
         self._words = {name: memoryview(view).cast("Q") for name, view in self._maps.items()}
         self._seed, factor = (int.from_bytes(os.urandom(8), "little") for _ in range(2))
         self._factor = factor | 1
-        SETTINGS.pack_into(self._maps["settings"], 0, self._seed, self._factor, 0, 0)
+        SETTINGS.pack_into(self._maps["settings"], 0, self._seed, self._factor, 0, 0, 0)
         self._templates: set[int] = set()
         self._strangers: dict[bytes, int] = {}  # where they are, of those that were not overwritten
         self._cells: dict[int, tuple[int, bytes]] = {}  # what was read last: bytes, and the histogram as it lies there
@@ -153,6 +153,10 @@ class Board:
         """So many `more` requests are to come one by one although a Cut.TARGET fits them, `most` at once."""
         left = self._words["settings"][_DETAIL_AT // 8]
         self._publish("settings", _DETAIL_AT, min(left + more, most))
+
+    def wake(self, records: int) -> None:
+        """The reader of the ring is to be woken after so many; 0: it is not."""
+        self._publish("settings", _WAKE_AT, records)
 
     def _publish(self, name: str, at: int, value: int) -> None:
         self._words[name][at // 8] = value

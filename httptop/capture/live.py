@@ -21,6 +21,7 @@ from httptop.capture import btf, interfaces, maps, netns, preflight, privileges,
 from httptop.capture.around import Around
 from httptop.capture.attribution import Attribution
 from httptop.capture.fast import SIZES, Board
+from httptop.capture.pace import Pace
 from httptop.capture.rings import PerfRing, RingBuffer
 from httptop.capture.sockets import PacketSockets
 from httptop.errors import HttptopError, MissingFeatureError
@@ -36,10 +37,7 @@ CACHE = "/var/cache/httptop"  # where the loader keeps what it has compiled
 LOAD_TIMEOUT_S = 60.0  # on a busy machine the compiler waits for its turn
 CHILD_EXIT_S = 1.0  # for a child that has answered
 RECORDS_PER_READ = 4_000  # bounds what one read holds in memory, 2 KB each; shorter reads would only nap more often
-BUSY_NAP_S, IDLE_NAP_S = 0.02, 0.1
-BUSY_RECORDS = 200  # in one read
 NICE = 10
-REST_MAX_S = 0.25  # the reader rests as long as it has worked: it takes at most half a core, and loses events instead
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _ROW_BYTES = COUNTERS * 8
@@ -86,8 +84,7 @@ class LiveSource:
         self._ring: RingBuffer | None = None
         self._counters: mmap.mmap | None = None
         self._accepts: list[PerfRing] = []
-        self._busy = False
-        self._rested_s = 0.0
+        self._pace = Pace()
         self._accepts_before = 0
 
     def begin(self) -> None:
@@ -114,7 +111,7 @@ class LiveSource:
         # The watched service comes first: under full load we lose events, which are counted, and it keeps its speed.
         # On Linux this is for the calling thread alone; the screen stays as quick as it was.
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
-        self._rested_s = time.thread_time()
+        self._pace = Pace(self._ring, self.board)
         self._before_drop()
         if not self._keep_root:
             privileges.drop()
@@ -134,12 +131,10 @@ class LiveSource:
     def read(self, timeout_s: float) -> Batch:
         """Nap, then drain. Shorter naps while there is much to read: the ring must not fill up meanwhile."""
         if self._packets:
-            used_s = time.thread_time() - self._rested_s
-            time.sleep(max(min(timeout_s, BUSY_NAP_S if self._busy else IDLE_NAP_S), min(used_s, REST_MAX_S)))
-            self._rested_s = time.thread_time()
+            self._pace.nap(timeout_s)
             self._look_around()
         batch = self._drain(whole=False)
-        self._busy = len(batch.records) + len(batch.accepts) > BUSY_RECORDS
+        self._pace.has_read(len(batch.records) + len(batch.accepts))
         return batch
 
     def look(self) -> Batch:

@@ -7,6 +7,7 @@ the lock, and only then looks at the bytes: right on arm64 too, where loads are 
 from __future__ import annotations
 
 import mmap
+import select
 import struct
 import threading
 
@@ -63,6 +64,12 @@ class RingBuffer:
         self._consumer = mmap.mmap(fd, PAGE, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         self._data = mmap.mmap(fd, PAGE + size, mmap.MAP_SHARED, mmap.PROT_READ, offset=PAGE)
         self._begin, self._produced = position(self._consumer), position(self._data)
+        self._wakes = select.epoll()
+        self._wakes.register(fd, select.EPOLLIN | select.EPOLLET)  # of each wake-up once, and not of what is there
+
+    def wait(self, timeout_s: float) -> None:
+        """Until the kernel wakes us."""
+        self._wakes.poll(timeout_s, 1)
 
     def drain(self, most: int) -> list[Record]:
         """At most `most` records that are finished, in the order in which they were begun."""
@@ -100,6 +107,7 @@ class RingBuffer:
 
     def close(self) -> None:
         """Unmap."""
+        self._wakes.close()
         self._begin.release()
         self._produced.release()
         self._consumer.close()

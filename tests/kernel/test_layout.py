@@ -31,7 +31,7 @@ FIELDS = {
     "stranger": (taught.STRANGER, ("addr", "valid")),
     "track": (taught.TRACK, ("flow", "state", "client", "asked", "ready", "next[0]", "next[1]", "asked_ns",
                              "template", "length", "response", "first[0]", "first[1]", "changes", "cell")),
-    "settings": (taught.SETTINGS, ("seed", "factor", "samples", "detail")),
+    "settings": (taught.SETTINGS, ("seed", "factor", "samples", "wake", "detail")),
     "accept_event": (records.ACCEPT, ("ts_ns", "owner", "fd", "peer_port", "peer_addr")),
 }
 PREFIXES = {"COUNT_": range(Counter.NO_CLASS + 1), "LOST_": range(Counter.LOST_REQUEST, Counter.LOST_ACCEPT + 1),

@@ -11,12 +11,16 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from httptop.capture import btf, rings
+import pytest
+
+from httptop.capture import btf, pace, rings
 from httptop.capture.live import ACCEPT_PAGES
 from httptop.records import ACCEPT, OWNER, V4_MAPPED, Accept, Counter, How, Kind
+from tests.support import bpf
 from tests.support.frames import Talk
 from tests.support.kernel import Kernel, check_same, kernel, python
 from tests.support.poll import until
@@ -153,3 +157,25 @@ def test_full_perf_buffer_loses_accepts_and_no_count() -> None:
             return lost > 0 and counted == came + lost >= made
 
         until(settled, "each accept to be delivered or lost")
+
+
+@pytest.mark.parametrize(("fast_path", "heads", "woken"), [
+    (True, pace.WAKE_RECORDS, True), (True, pace.WAKE_RECORDS - 1, False), (False, pace.WAKE_RECORDS, False)])
+def test_a_burst_wakes_the_reader(monkeypatch: pytest.MonkeyPatch, fast_path: bool, heads: int, woken: bool) -> None:
+    """What is new is understood before there is much of it; a little can wait, and so can what is not to be taught."""
+    monkeypatch.setattr(pace, "IDLE_NAP_S", 1.0)
+    frames = [Talk().frame(0, GET) for _ in range(heads)]
+    took_s: list[float] = []
+    with kernel(fast_path=fast_path) as here:
+        def reader() -> None:
+            began_s = time.monotonic()
+            assert len(here.source.read(1.0).records) == heads
+            took_s.append(time.monotonic() - began_s)
+
+        thread = threading.Thread(target=reader)
+        thread.start()
+        time.sleep(0.2)
+        for frame in frames:
+            bpf.run(here.program, frame)
+        thread.join()
+    assert (took_s[0] < 0.9) == woken
