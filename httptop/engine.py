@@ -54,6 +54,7 @@ class Engine:
         self._keep_query = keep_query
         self.path_of = paths.counted(keep_query=keep_query)  # another one may be set before anything is fed
         self._start_ns: int | None = None
+        self._counted_ns = 0  # when the kernel's counts were read
         self._marks: Marks | None = None
         self._owners = Owners(lookup, find)
         self._decoder = Decoder(self)
@@ -92,9 +93,8 @@ class Engine:
 
     def _begin(self, batch: Batch) -> int | None:
         """Live: now. In a file: when its first record was captured."""
-        if self._info.kind == "live":
-            return batch.now_ns
-        return batch.records[0].ts_ns if batch.records else None
+        live = self._info.kind == "live"
+        return batch.now_ns if live else batch.records[0].ts_ns if batch.records else None
 
     def finish(self) -> None:
         """Nothing more will come: heads that are cut short are taken as they are. What waits stays in flight."""
@@ -137,7 +137,9 @@ class Engine:
             self._statuses[status] += count
             self._candidates[METHODS.index(method)] += count
             self._candidates[records.Counter.C1XX + status // 100 - 1] += count
-            self._history.add(batch.now_ns, count)
+            self._history.spread(self._counted_ns, batch.now_ns, count)
+        if batch.counted:
+            self._counted_ns = batch.now_ns
 
     def _new_flow(self, key: bytes) -> Flow:
         flow = self._flows[key] = Flow(key)

@@ -92,6 +92,13 @@ class Rolling:
         if second > self._last_s - len(self._slots):
             self._slots[second % len(self._slots)] += count
 
+    def spread(self, since_ns: int, now_ns: int, count: int) -> None:
+        """Count `count` events that came at any time between the two, at most a second ago."""
+        second_ns = now_ns - now_ns % 1_000_000_000
+        before = count * max(second_ns - since_ns, 0) // max(now_ns - since_ns, 1)
+        self.add(second_ns - 1, min(before, count))
+        self.add(now_ns, count - min(before, count))
+
     def per_second(self, now_ns: int) -> tuple[int, ...]:
         """Counts of the last full seconds before `now_ns`, oldest first."""
         second = now_ns // 1_000_000_000

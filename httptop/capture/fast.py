@@ -40,6 +40,7 @@ _TEMPLATE_BYTES = TEMPLATE.size + ANSWERS_MAX * ANSWER.size
 _CELL_BYTES = CELL.size + 4 * LATENCY_BUCKETS
 _LATENCY_MAX_AT, _BYTES_AT = CELL_KEY.size, CELL_KEY.size + 8
 _ASKED_AT = FLOW_KEY.size + 2
+_PIECE_BYTES = 128
 _EMPTY = bytes(4 * LATENCY_BUCKETS)
 _SAMPLES_AT, _WAKE_AT, _DETAIL_AT = 16, 24, 32  # in settings
 _ANSWER_AT = 4  # in a cell's key: written last
@@ -50,8 +51,15 @@ SIZES = {"templates": TEMPLATES_MAX * _TEMPLATE_BYTES, "cells": CELLS_MAX * _CEL
 _64 = (1 << 64) - 1
 
 
-def _counts(histogram: bytes) -> memoryview:
-    return memoryview(histogram).cast("I")
+def _grown(now: bytes, before: bytes) -> list[tuple[int, int]]:
+    """(bucket, by how much) of two histograms; piece by piece, since few of the buckets of one have changed."""
+    found: list[tuple[int, int]] = []
+    for at in range(0, len(now), _PIECE_BYTES):
+        new, old = now[at : at + _PIECE_BYTES], before[at : at + _PIECE_BYTES]
+        if new != old:
+            pairs = zip(memoryview(new).cast("I"), memoryview(old).cast("I"), strict=True)
+            found += [(bucket, n - m) for bucket, (n, m) in enumerate(pairs, LATENCY_LOW + at // 4) if n != m]
+    return found
 
 
 class Board:
@@ -185,10 +193,8 @@ class Board:
             total = self._words["cells"][(start + _BYTES_AT) // 8]
             if total != bytes_before:
                 now = view[start + _HISTOGRAM_AT : start + _CELL_BYTES]
-                pairs = zip(_counts(now), _counts(before), strict=True)
-                grown = [(bucket, n - m) for bucket, (n, m) in enumerate(pairs, LATENCY_LOW) if n != m]
                 self._cells[at] = (total, now)
-                found.append(Counted(at, total - bytes_before, grown))
+                found.append(Counted(at, total - bytes_before, _grown(now, before)))
         return found
 
     def held(self) -> list[Held]:

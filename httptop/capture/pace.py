@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 BUSY_NAP_S, IDLE_NAP_S = 0.02, 0.1
 BUSY_RECORDS = 200  # in one read
+COUNTS_S = 0.5  # a history has a figure for each second
 WAKE_RECORDS = 100  # something is new: what is understood of it sooner need not come a hundred times more
 REST_MAX_S = 0.25  # the reader rests as long as it has worked: it takes at most half a core, and loses events instead
 
@@ -22,11 +23,20 @@ class Pace:
         self._ring = ring
         self._board = board
         self._busy = False
+        self._counted_s = 0.0
         self._rested_s = time.thread_time()
 
     def has_read(self, records: int) -> None:
         """So many at once."""
         self._busy = records > BUSY_RECORDS
+
+    def counts_are_due(self) -> bool:
+        """Whether to read what the kernel has counted, which takes the longer the more has changed."""
+        now_s = time.monotonic()
+        due = now_s - self._counted_s >= COUNTS_S
+        if due:
+            self._counted_s = now_s
+        return due
 
     def nap(self, timeout_s: float) -> None:
         """As long as was worked since the last time, at least; while there is little to read, until there is much."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,3 +64,13 @@ def test_rolling_window(times: list[int], seconds: int, wait: int) -> None:
     expected = tuple(sum(ts // 10**9 == s for ts in times) for s in range(second - seconds, second))
     assert rolling.per_second(now) == expected
     assert rolling.recent(now) == sum(second - seconds <= ts // 10**9 <= second for ts in times)
+
+
+@pytest.mark.parametrize(("since_s", "now_s", "expected"), [
+    (10.0, 10.5, (0, 100)), (9.75, 10.25, (50, 50)), (9.9, 10.3, (25, 75)), (9.0, 10.0, (100, 0)),
+    (10.2, 10.2, (0, 100))])
+def test_what_is_counted_at_once_came_bit_by_bit(since_s: float, now_s: float, expected: tuple[int, int]) -> None:
+    """A history that shows each second does not show when the counts were read."""
+    rolling = stats.Rolling(5)
+    rolling.spread(round(since_s * 1e9), round(now_s * 1e9), 100)
+    assert rolling.per_second(11_000_000_000)[-2:] == pytest.approx(expected, abs=1)
