@@ -129,7 +129,7 @@ def test_about_is_what_was_packed() -> None:
 
 def test_names_without_dots() -> None:
     """A BPF file system takes no dots; a colon, which it takes, is in no interface name."""
-    assert pins.directory("eth0.100") == pins.ROOT / "eth0:100"
+    assert pins.directory("eth0.100") == pins.root() / "eth0:100"
 
 
 class Nowhere:

@@ -99,6 +99,23 @@ def test_bpffs_is_mounted(wire: Site) -> None:
                 assert bare.pinned() == [NAME, f"{NAME}/about", f"{NAME}/counts"]
 
 
+@pytest.mark.parametrize("mounted", [True, False])
+def test_started_in_a_mount_namespace_that_ends(wire: Site, mounted: bool) -> None:
+    """`ip netns exec` gives /sys anew, without BPF: all that is pinned is where the whole machine sees it."""
+    inside = ("ip", "netns", "exec", wire.server.name, *HTTPTOP, "counters")
+    with host(wire.server) as machine:
+        if mounted:
+            machine.run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+        machine.run(*inside, "start", "-i", NAME, "--hook", "tc")
+        assert machine.pinned() == [NAME, f"{NAME}/about", f"{NAME}/counts"]
+        one_get(wire)
+        machine.reaches(NAME, ONE_GET)
+        assert f"run on {NAME} already" in machine.run(*inside, "start", "-i", NAME)
+        assert NAME in machine.run(*inside, "show")
+        assert machine.run(*inside, "stop") == f"no more counters on {NAME}\n"
+        assert machine.pinned() == []
+
+
 @pytest.mark.parametrize("hook", HOOKS)
 def test_anybody_can_read(wire: Site, here: Host, hook: str) -> None:
     """With no process of ours alive, bpftool shows named counts, and they are those that `show` adds up."""
