@@ -36,6 +36,13 @@ def opened(path: Path) -> int:
     return _bpf(_OBJ_GET, struct.pack("=QII", ctypes.addressof(name), 0, 0))
 
 
+def shape(fd: int) -> tuple[int, ...]:
+    """Of a map: its type, the sizes of key and value, how many entries. Zeros: it is something else."""
+    lines = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii").splitlines()
+    fields = dict(line.split(":\t", 1) for line in lines)
+    return tuple(int(fields.get(name, "0")) for name in ("map_type", "key_size", "value_size", "max_entries"))
+
+
 def lookup(fd: int, key: int, size: int) -> bytes:
     """The value, `size` bytes, of `key` in an array; of a per-CPU array the values of all possible CPUs."""
     value = ctypes.create_string_buffer(size)

@@ -40,6 +40,9 @@ def start(interface: str, hook: str = AUTO) -> str:
     pins.mount()
     with pins.locked():
         pinned = Pinned(interface)
+        if pinned.foreign:
+            raise HttptopError(f"{pins.directory(interface)} holds what this version of httptop did not pin",
+                               "stop it with what pinned it, or move it away")
         about = _own(pinned)
         if about is not None and pinned.whole and about.running:
             return _already(interface, about, hook)
@@ -118,7 +121,7 @@ def stop(names: Sequence[str] = ()) -> Iterator[str]:
     """Detach and unpin those of `names`, or all; what was done, one by one."""
     _require_root()
     with pins.locked():
-        present = pins.interfaces()
+        present = [name for name in pins.interfaces() if not Pinned(name).foreign]
         for name in names or present:
             if name not in present:
                 yield f"no counters run on {name}"

@@ -32,6 +32,7 @@ MESSAGES = Counter.NO_CLASS + 1  # counters of messages, in the order of Counter
 COUNTS = struct.Struct(f"={MESSAGES + 1}Q")
 ABOUT = struct.Struct("=6IQQ")
 WAYS = ("ingress", "egress")  # by key
+SHAPES = {"about": (2, 4, ABOUT.size, 1), "counts": (6, 4, COUNTS.size, len(WAYS))}  # as bpf.shape says
 
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _CLONE_FS, _CLONE_NEWNS = 0x200, 0x20000
@@ -131,7 +132,7 @@ def interfaces() -> tuple[str, ...]:
     """Those for which something is pinned. MissingFeatureError when this user may not look."""
     try:
         return tuple(sorted(entry.name.replace(":", ".") for entry in root().iterdir()))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()
     except PermissionError:
         raise MissingFeatureError(f"only root may look into {BPFFS}", "run it with sudo") from None
@@ -184,22 +185,37 @@ class Pinned:
         """Whether a start got to its end."""
         return (self._directory / "counts").exists()
 
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody else has pinned something in its place, and nothing of ours is there."""
+        if not self._directory.is_dir():
+            return self._directory.exists() or root().is_file()
+        return self.about() is None and any(self._directory.iterdir())
+
     def about(self) -> About | None:
         """What was started; None: nothing yet."""
         try:
-            fd = bpf.opened(self._directory / "about")
+            with self._map("about") as fd:
+                return unpack(bpf.lookup(fd, 0, ABOUT.size))
         except FileNotFoundError:
             return None
-        try:
-            return unpack(bpf.lookup(fd, 0, ABOUT.size))
-        finally:
-            os.close(fd)
 
     def counts(self) -> Mapping[str, Counts]:
-        """All directions, summed over CPUs."""
-        fd = bpf.opened(self._directory / "counts")
-        try:
+        """All directions, summed over CPUs. FileNotFoundError when they are not pinned."""
+        with self._map("counts") as fd:
             return {way: _sum(bpf.lookup(fd, key, COUNTS.size * bpf.possible_cpus())) for key, way in enumerate(WAYS)}
+
+    @contextlib.contextmanager
+    def _map(self, name: str) -> Iterator[int]:
+        """An fd. FileNotFoundError also when something else has the name: a read would go beyond our buffer."""
+        path = self._directory / name
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        fd = bpf.opened(path)
+        try:
+            if bpf.shape(fd) != SHAPES[name]:
+                raise FileNotFoundError(path)
+            yield fd
         finally:
             os.close(fd)
 

@@ -271,6 +271,23 @@ def test_ingress_qdisc(wire: Site, here: Host) -> None:
     here.run("tc", "qdisc", "del", "dev", NAME, "ingress")
 
 
+@pytest.mark.parametrize("place", ["", f"/{NAME}", f"/{NAME}/something", f"/{NAME}/about", f"/{NAME}/counts"])
+def test_pins_of_others(wire: Site, place: str) -> None:
+    """What others pin where ours would be is neither shown nor stopped nor replaced; start says what is in the way."""
+    with host(wire.server) as machine, someone_elses_xdp() as (_, number):
+        machine.run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+        where = f"/sys/fs/bpf/httptop{place}"
+        machine.run("mkdir", "-p", where.rpartition("/")[0])
+        machine.run("bpftool", "prog", "pin", "id", str(number), where)
+        assert machine.counters("show").startswith("no counters are running")
+        assert machine.refused("show", "-i", NAME)[0] == 1
+        assert machine.counters("stop") == "no counters are running\n"
+        assert machine.counters("stop", "-i", NAME) == f"no counters run on {NAME}\n"
+        code, complaint = machine.refused("start", "-i", NAME, "--hook", "tc")
+        assert (code, f"{NAME} holds what" in complaint) == (1, True)
+        machine.run("bpftool", "prog", "show", "pinned", where)
+
+
 def pair(where: Namespace, name: str) -> None:
     """One more veth pair within a namespace, up."""
     ip("-n", where.name, "link", "add", name, "type", "veth", "peer", "name", "other0")
