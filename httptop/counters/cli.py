@@ -114,7 +114,7 @@ def _moments(names: Sequence[str], watch_s: float | None) -> Iterator[Moment]:
     at_s = 0.0
     while True:
         readings, since_s, at_s = read_all(names), at_s, time.monotonic()
-        missing = set(names) - {reading.interface for reading in readings}
+        missing = set(names) - {name for reading in readings for name in (reading.interface, reading.now)}
         if missing:
             raise HttptopError(f"no counters run on {', '.join(sorted(missing))}",
                                "httptop counters show lists those that do")

@@ -44,6 +44,7 @@ def start(interface: str, hook: str = AUTO) -> str:
             raise HttptopError(f"{pins.directory(interface)} holds what this version of httptop did not pin",
                                "stop it with what pinned it, or move it away")
         about = _own(pinned)
+        _refuse_renamed(interface)
         if about is not None and pinned.whole and about.running:
             return _already(interface, about, hook)
         _clear(pinned, about)
@@ -62,11 +63,20 @@ def _require_root() -> None:
 def _own(pinned: Pinned) -> About | None:
     """What was started; HttptopError when that is counting in another network namespace."""
     about = pinned.about()
-    if about is not None and about.network_namespace != pins.own_namespace() and about.running_somewhere:
+    if about is not None and about.network_namespace != pins.own_namespace() and about.counting:
         name = pinned.interface
         raise HttptopError(f"counters run on an interface {name} of another network namespace",
                            f"stop them there: nsenter --net=... httptop counters stop -i {name}")
     return about
+
+
+def _refuse_renamed(interface: str) -> None:
+    """Who would count the same packets twice, or believe that a new interface of an old name is counted."""
+    for name, about in pins.all_abouts().items():
+        now = about.interface_now
+        if now and about.counting and (name == interface) != (now == interface):
+            raise HttptopError(f"counters that were started on {name} run on {now} now",
+                               f"stop them first: httptop counters stop -i {name}")
 
 
 def _already(interface: str, about: About, hook: str) -> str:
@@ -123,10 +133,10 @@ def stop(names: Sequence[str] = ()) -> Iterator[str]:
     with pins.locked():
         present = [name for name in pins.interfaces() if not Pinned(name).foreign]
         for name in names or present:
-            if name not in present:
+            pinned = Pinned(pins.started_as(name))
+            if pinned.interface not in present:
                 yield f"no counters run on {name}"
                 continue
-            pinned = Pinned(name)
             _clear(pinned, _own(pinned))
             yield f"no more counters on {name}"
 

@@ -15,6 +15,7 @@ import enum
 import fcntl
 import functools
 import os
+import socket
 import struct
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -69,14 +70,22 @@ class About(NamedTuple):
                           self.started_ns)
 
     @property
-    def running(self) -> bool:
-        """Whether all of its programs still exist. One that nobody holds any more is gone, and with it its id."""
-        return all(_exists(number) for number in self.programs if number)
+    def counting(self) -> tuple[str, ...]:
+        """The directions whose program still exists. One that nobody holds any more is gone, and with it its id."""
+        return tuple(way for way, number in zip(WAYS, self.programs, strict=True) if number and _exists(number))
 
     @property
-    def running_somewhere(self) -> bool:
-        """Whether any of them does."""
-        return any(_exists(number) for number in self.programs if number)
+    def running(self) -> bool:
+        """Whether all of its programs still exist."""
+        return self.counting == self.hook.ways
+
+    @property
+    def interface_now(self) -> str:
+        """What its interface is called now; empty: there is none, or it is not in this network namespace."""
+        if self.network_namespace == own_namespace():
+            with contextlib.suppress(OSError):
+                return socket.if_indextoname(self.ifindex)
+        return ""
 
 
 def unpack(raw: bytes) -> About:
@@ -136,6 +145,19 @@ def interfaces() -> tuple[str, ...]:
         return ()
     except PermissionError:
         raise MissingFeatureError(f"only root may look into {BPFFS}", "run it with sudo") from None
+
+
+def all_abouts() -> dict[str, About]:
+    """What was started, by the name that the interface had then."""
+    found = ((name, Pinned(name).about()) for name in interfaces())
+    return {name: about for name, about in found if about is not None}
+
+
+def started_as(interface: str) -> str:
+    """The name under which the counters of `interface` are pinned: what it was called when they were started."""
+    abouts = all_abouts()
+    former = (name for name, about in abouts.items() if about.counting and about.interface_now == interface)
+    return interface if interface in abouts else next(former, interface)
 
 
 def mount() -> None:

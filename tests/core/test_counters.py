@@ -20,10 +20,10 @@ START_NS = 1_750_000_000 * SECOND_NS
 COUNTS = tuple(range(1000, 1001 + pins.MESSAGES))  # GET 1000, ... PATCH 1008, other, 1xx 1010, ... packets 1016
 
 
-def reading(interface: str = "eth0", hook: Hook = Hook.TC, *, add: int = 0, attached: bool = True,
-            started_ns: int = START_NS) -> Reading:
+def reading(interface: str = "eth0", hook: Hook = Hook.TC, *, add: int = 0, counting: tuple[str, ...] | None = None,
+            started_ns: int = START_NS, now: str = "") -> Reading:
     counts = {way: tuple(count + add * (place + 1) for count in COUNTS) for place, way in enumerate(hook.ways)}
-    return Reading(interface, hook, started_ns, attached, counts)
+    return Reading(interface, hook, started_ns, hook.ways if counting is None else counting, counts, now)
 
 
 def moment(*readings: Reading, before: tuple[Reading, ...] = (), seconds: float = 2.0) -> Moment:
@@ -53,12 +53,31 @@ def test_table() -> None:
 
 def test_table_of_several() -> None:
     """One block each; XDP says its mode and has one column; what is no longer attached says so."""
-    text = show.table(moment(reading("eth0", Hook.XDP_GENERIC), reading("eth1", attached=False)))
+    text = show.table(moment(reading("eth0", Hook.XDP_GENERIC), reading("eth1", counting=())))
     first, second = text.split("\n\n")
     assert first.startswith("eth0: generic xdp, since")
     assert first.splitlines()[1].split() == ["ingress"]
     assert "not attached any more" in second
     assert show.table(moment()) == show.NONE_RUN
+
+
+def test_half_attached() -> None:
+    """Of two filters one may be gone: that direction alone is final."""
+    half = moment(reading(counting=("egress",)))
+    assert "only egress still counts" in show.table(half)
+    assert "final" not in show.table(half)
+    [found] = json.loads(show.dumps(half))["interfaces"]
+    assert (found["attached"], found["counting"]) == (False, ["egress"])
+    assert samples(show.openmetrics(half))["httptop_counters_attached"] == {("eth0", "tc", ""): 0}
+
+
+def test_renamed() -> None:
+    """An interface that has another name now is shown with both; metrics keep the first, which they began with."""
+    renamed = moment(reading(now="lan0"))
+    assert show.table(renamed).startswith("eth0 (now lan0): tc, since")
+    [found] = json.loads(show.dumps(renamed))["interfaces"]
+    assert (found["interface"], found["now"]) == ("eth0", "lan0")
+    assert ("eth0", "tc", "") in samples(show.openmetrics(renamed))["httptop_counters_attached"]
 
 
 def test_json() -> None:
@@ -90,7 +109,7 @@ def test_rates_of_counters_started_again() -> None:
 
 def test_openmetrics() -> None:
     """A strict parser reads every count, by method, status class and direction, of all interfaces."""
-    found = samples(show.openmetrics(moment(reading(), reading("eth1", Hook.XDP_NATIVE, attached=False))))
+    found = samples(show.openmetrics(moment(reading(), reading("eth1", Hook.XDP_NATIVE, counting=()))))
     assert found["httptop_counters_requests_total"]["eth0", "egress", "PATCH"] == 1008
     assert found["httptop_counters_requests_total"]["eth1", "ingress", "other"] == 1009
     assert found["httptop_counters_responses_total"]["eth0", "ingress", "5xx"] == 1014

@@ -313,6 +313,42 @@ def test_interface_removed(wire: Site, here: Host, hook: str) -> None:
     assert here.counters("stop", "-i", name) == f"no more counters on {name}\n"
 
 
+def rename(where: Namespace, name: str, new: str) -> None:
+    """Give an interface another name."""
+    ip("-n", where.name, "link", "set", name, "down")
+    ip("-n", where.name, "link", "set", name, "name", new, "up")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_interface_renamed(wire: Site, here: Host, hook: str) -> None:
+    """It is known by both names; no second set is started on it, and a new one of its old name is another one."""
+    pair(wire.server, "veth8")
+    here.counters("start", "-i", "veth8", "--hook", hook)
+    rename(wire.server, "veth8", "veth9")
+    assert "veth8 (now veth9): " in here.counters("show", "-i", "veth9")
+    ip("-n", wire.server.name, "link", "add", "veth8", "type", "veth", "peer", "name", "other8")
+    for name in ("veth8", "veth9"):
+        code, complaint = here.refused("start", "-i", name, "--hook", hook)
+        assert (code, "started on veth8 run on veth9 now" in complaint) == (1, True)
+        assert "stop -i veth8" in complaint
+    assert here.shown("veth8")["now"] == "veth9"
+    assert here.counters("stop", "-i", "veth9") == "no more counters on veth9\n"
+    assert "httptop" not in here.attached("veth9")
+    for name in ("veth8", "veth9"):
+        assert "clsact" not in here.attached(name)
+        ip("-n", wire.server.name, "link", "del", name)
+
+
+@pytest.mark.parametrize("way", ["ingress", "egress"])
+def test_one_filter_removed(here: Host, way: str) -> None:
+    """What the other one counts is not called final."""
+    with here.counting(NAME, "tc"):
+        here.run("tc", "filter", "del", "dev", NAME, way)
+        [other] = {"ingress", "egress"} - {way}
+        until(lambda: here.shown(NAME)["counting"] == [other], "show to notice")
+        assert f"only {other} still counts" in here.counters("show")
+
+
 def test_two_interfaces(wire: Site, here: Host) -> None:
     """Each counts its own traffic; stop with a name stops that one, stop without one stops the rest."""
     pair(wire.server, "veth9")
