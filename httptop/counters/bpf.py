@@ -9,7 +9,9 @@ import struct
 from pathlib import Path
 
 _SYS_BPF = {"x86_64": 321, "i686": 357, "ppc64le": 361, "s390x": 351, "armv7l": 386}.get(platform.machine(), 280)
-_MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _OBJ_PIN, _OBJ_GET, _PROG_GET_FD_BY_ID, _MAP_GET_FD_BY_ID = 1, 2, 6, 7, 13, 14
+_MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _OBJ_PIN, _OBJ_GET = 1, 2, 6, 7
+_PROG_GET_FD_BY_ID, _MAP_GET_FD_BY_ID, _OBJ_GET_INFO_BY_FD = 13, 14, 15
+_PROG_INFO = struct.Struct("64x16s")  # the beginning of struct bpf_prog_info, up to its name
 _POSSIBLE_CPUS = Path("/sys/devices/system/cpu/possible")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -63,6 +65,17 @@ def _element(command: int, fd: int, key: int, value: ctypes.Array[ctypes.c_char]
 def program_fd(number: int) -> int:
     """A new fd of the program with this id; FileNotFoundError when it is gone. An id is used once between two boots."""
     return _bpf(_PROG_GET_FD_BY_ID, struct.pack("=III", number, 0, 0))
+
+
+def program_name(number: int) -> str:
+    """What the program with this id is called; FileNotFoundError when it is gone."""
+    info = ctypes.create_string_buffer(_PROG_INFO.size)
+    fd = program_fd(number)
+    try:
+        _bpf(_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, len(info), ctypes.addressof(info)))
+    finally:
+        os.close(fd)
+    return str(_PROG_INFO.unpack(info.raw)[0].rstrip(b"\0").decode())
 
 
 def map_fd(number: int) -> int:

@@ -1,12 +1,13 @@
 """Start and stop. Killed at any point, a start leaves a whole thing, or something that the next start or stop clears.
 
 First what will be there is pinned, then it is attached, and last of all the counts are pinned: before that nobody
-sees it. The way back is the same in reverse.
+sees it. On the way back too the pins go last, so that a stop that fails hides nothing that still counts.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Iterator, Sequence
 
@@ -18,6 +19,7 @@ from httptop.counters.pins import About, Hook, Pinned
 from httptop.errors import HttptopError, MissingFeatureError, UsageError
 
 AUTO, TC, XDP = "auto", "tc", "xdp"
+FREED_S = 2.0  # the kernel frees a program a moment after it is detached
 
 
 def hook_name(hook: Hook) -> str:
@@ -44,10 +46,11 @@ def start(interface: str, hook: str = AUTO) -> str:
             raise HttptopError(f"{pins.directory(interface)} holds what this version of httptop did not pin",
                                "stop it with what pinned it, or move it away")
         about = _own(pinned)
-        _refuse_renamed(interface)
-        if about is not None and pinned.whole and about.running:
+        _refuse_renamed(interface, about)
+        if about is not None and pinned.whole and about.running and about.interface_now:
             return _already(interface, about, hook)
         _clear(pinned, about)
+        _remove_strays(interface)
         link = attach.link(interface)
         wanted = _choose(interface, link, hook)
         with loaded(xdp=wanted == XDP, link_header=link.header) as new:
@@ -63,16 +66,23 @@ def _require_root() -> None:
 def _own(pinned: Pinned) -> About | None:
     """What was started; HttptopError when that is counting in another network namespace."""
     about = pinned.about()
-    if about is not None and about.network_namespace != pins.own_namespace() and about.counting:
-        name = pinned.interface
-        raise HttptopError(f"counters run on an interface {name} of another network namespace",
-                           f"stop them there: nsenter --net=... httptop counters stop -i {name}")
+    if about is None:
+        return None
+    if about.hook is not Hook.TC and (index := attach.holder(about.programs[0])):
+        return about._replace(ifindex=index, network_namespace=pins.own_namespace())  # it moved with its interface
+    if about.network_namespace != pins.own_namespace() and about.counting:
+        raise _elsewhere(pinned.interface)
     return about
 
 
-def _refuse_renamed(interface: str) -> None:
+def _elsewhere(name: str) -> HttptopError:
+    return HttptopError(f"counters run on an interface {name} of another network namespace",
+                        f"stop them there: nsenter --net=... httptop counters stop -i {name}")
+
+
+def _refuse_renamed(interface: str, own: About | None) -> None:
     """Who would count the same packets twice, or believe that a new interface of an old name is counted."""
-    for name, about in pins.all_abouts().items():
+    for name, about in {**pins.all_abouts(), **({interface: own} if own else {})}.items():
         now = about.interface_now
         if now and about.counting and (name == interface) != (now == interface):
             raise HttptopError(f"counters that were started on {name} run on {now} now",
@@ -131,18 +141,31 @@ def stop(names: Sequence[str] = ()) -> Iterator[str]:
     """Detach and unpin those of `names`, or all; what was done, one by one."""
     _require_root()
     with pins.locked():
-        present = [name for name in pins.interfaces() if not Pinned(name).foreign]
-        for name in names or present:
+        for name in names or [name for name in pins.interfaces() if not Pinned(name).foreign]:
             pinned = Pinned(pins.started_as(name))
-            if pinned.interface not in present:
-                yield f"no counters run on {name}"
-                continue
-            _clear(pinned, _own(pinned))
-            yield f"no more counters on {name}"
+            present = pinned.exists and not pinned.foreign
+            if present:
+                _clear(pinned, _own(pinned))
+            stopped = _remove_strays(name) or present
+            yield f"no more counters on {name}" if stopped else f"no counters run on {name}"
 
 
 def _clear(pinned: Pinned, about: About | None) -> None:
-    pinned.hide()
-    if about is not None and about.network_namespace == pins.own_namespace():
-        attach.detach(about)
+    here = about is not None and about.network_namespace == pins.own_namespace()
+    if about is not None and here and not attach.detach(about) and _still_counts(about):
+        raise _elsewhere(pinned.interface)  # an interface keeps its XDP program when it moves
     pinned.remove()
+
+
+def _still_counts(about: About) -> bool:
+    deadline = time.monotonic() + FREED_S
+    while about.counting and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return bool(about.counting)
+
+
+def _remove_strays(interface: str) -> bool:
+    if interface not in interfaces.names():
+        return False
+    known = {number for about in pins.all_abouts().values() for number in about.programs}
+    return attach.remove_strays(socket.if_nametoindex(interface), known)

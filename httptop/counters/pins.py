@@ -208,10 +208,15 @@ class Pinned:
         return (self._directory / "counts").exists()
 
     @property
+    def exists(self) -> bool:
+        """Whether there is anything."""
+        return self._directory.exists()
+
+    @property
     def foreign(self) -> bool:
         """Whether somebody else has pinned something in its place, and nothing of ours is there."""
         if not self._directory.is_dir():
-            return self._directory.exists() or root().is_file()
+            return self.exists or root().is_file()
         return self.about() is None and any(self._directory.iterdir())
 
     def about(self) -> About | None:
@@ -250,12 +255,9 @@ class Pinned:
         """All is in place: let others see it."""
         bpf.pin(counts_fd, self._directory / "counts")
 
-    def hide(self) -> None:
-        """The first step of the way back."""
-        (self._directory / "counts").unlink(missing_ok=True)
-
     def remove(self) -> None:
-        """The last one."""
+        """Nothing counts any more: nobody need see it."""
+        (self._directory / "counts").unlink(missing_ok=True)
         (self._directory / "about").unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # somebody else has pinned something there
             self._directory.rmdir()

@@ -339,6 +339,61 @@ def test_interface_renamed(wire: Site, here: Host, hook: str) -> None:
         ip("-n", wire.server.name, "link", "del", name)
 
 
+def test_interface_moved(wire: Site, here: Host) -> None:
+    """Its XDP program goes along: stop says so where the interface was, and stops it where it is."""
+    pair(wire.server, "veth9")
+    here.counters("start", "-i", "veth9", "--hook", "xdp")
+    ip("-n", wire.server.name, "link", "set", "veth9", "netns", wire.client.name)
+    for verb in ("start", "stop"):
+        if verb == "start":
+            ip("-n", wire.server.name, "link", "add", "veth9", "type", "veth", "peer", "name", "other9")
+        code, complaint = here.refused(verb, "-i", "veth9")
+        assert (code, "another network namespace" in complaint) == (1, True)
+    assert here.shown("veth9")["attached"]
+    elsewhere = here.also(wire.client)
+    assert "run on veth9 already" in elsewhere.counters("start", "-i", "veth9")
+    assert elsewhere.counters("stop", "-i", "veth9") == "no more counters on veth9\n"
+    assert "xdp" not in elsewhere.attached("veth9")
+    for end in (wire.client, wire.server):
+        ip("-n", end.name, "link", "del", "veth9")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_stop_that_may_not(here: Host, hook: str) -> None:
+    """Without CAP_NET_ADMIN nothing is stopped, and what counts is still shown."""
+    with here.counting(NAME, hook):
+        words = ("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", *HTTPTOP, "counters", "stop")
+        done = subprocess.run(here.command(*words), capture_output=True, text=True, check=False)
+        assert (done.returncode, "CAP_NET_ADMIN" in done.stderr, "attach" in done.stderr) == (3, True, False)
+        assert here.shown(NAME)["attached"]
+
+
+@pytest.mark.parametrize(("hook", "healer"), [("tc", "start"), ("tc", "stop"), ("xdp", "start"), ("xdp", "stop")])
+def test_pins_vanish(wire: Site, hook: str, healer: str) -> None:
+    """Who unmounts the BPF file system takes the pins; the next start or stop takes off what no pin tells of."""
+    with host(wire.server) as machine:
+        machine.counters("start", "-i", NAME, "--hook", hook)
+        machine.run("umount", "/sys/fs/bpf")
+        assert "httptop" in machine.attached(NAME)
+        if healer == "start":
+            with machine.counting(NAME, hook):
+                assert machine.attached(NAME).count("httptop_in") == 1
+        else:
+            assert machine.counters("stop", "-i", NAME) == f"no more counters on {NAME}\n"
+        assert "httptop" not in machine.attached(NAME)
+        subprocess.run(machine.command("tc", "qdisc", "del", "dev", NAME, "clsact"), capture_output=True, check=False)
+
+
+def test_strays_of_others(here: Host, foreign_xdp: int) -> None:
+    """A filter and an XDP program that are not ours are no strays."""
+    here.run("tc", "qdisc", "add", "dev", NAME, "clsact")
+    here.run("tc", *FILTER)
+    assert here.counters("stop", "-i", NAME) == f"no counters run on {NAME}\n"
+    assert "pref 7 u32" in here.attached(NAME)
+    assert f"prog/xdp id {foreign_xdp} " in here.attached(NAME)
+    here.run("tc", "qdisc", "del", "dev", NAME, "clsact")
+
+
 @pytest.mark.parametrize("way", ["ingress", "egress"])
 def test_one_filter_removed(here: Host, way: str) -> None:
     """What the other one counts is not called final."""
