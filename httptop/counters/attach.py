@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CLSACT, INGRESS, EGRESS = 0xFFFFFFF1, 0xFFFFFFF2, 0xFFFFFFF3  # linux/pkt_sched.h; as a parent of what is attached
 WAYS = (INGRESS, EGRESS)
+BLOCKS = {"TCA_INGRESS_BLOCK": 13, "TCA_EGRESS_BLOCK": 14}  # linux/rtnetlink.h
 ETH_P_ALL = 3
 
 # linux/if_arp.h: Ethernet and loopback; tun and WireGuard, PPP, raw IP, and the tunnels of IP in IP
@@ -38,6 +39,7 @@ class Link(NamedTuple):
     header: bool  # packets begin with an Ethernet header, else with IP
     xdp: tuple[int, ...]  # ids of its programs
     qdisc: str  # the one that holds filters for packets that come in, "" for none
+    block: bool  # it shares them with other interfaces
 
 
 @contextlib.contextmanager
@@ -64,7 +66,8 @@ def link(interface: str) -> Link:
         if kind not in LINK_HEADERS:
             raise MissingFeatureError(f"{interface} carries neither Ethernet nor bare IP (link type {kind})",
                                       "count on an interface above or below it")
-        return Link(index, LINK_HEADERS[kind], _xdp_ids(message), _qdisc(ip, index))
+        qdisc = _qdisc(ip, index)
+        return Link(index, LINK_HEADERS[kind], _xdp_ids(message), _kind(qdisc), _is_block(qdisc))
 
 
 def _xdp_ids(message: Any) -> tuple[int, ...]:  # noqa: ANN401 - pyroute2 has no types
@@ -74,8 +77,18 @@ def _xdp_ids(message: Any) -> tuple[int, ...]:  # noqa: ANN401 - pyroute2 has no
     return tuple(dict.fromkeys(number for number in found if number))
 
 
-def _qdisc(ip: IPRoute, index: int) -> str:
-    return next((q.get_attr("TCA_KIND") for q in ip.get_qdiscs(index=index) if q["parent"] == CLSACT), "")
+def _qdisc(ip: IPRoute, index: int) -> Any:  # noqa: ANN401
+    return next((message for message in ip.get_qdiscs(index=index) if message["parent"] == CLSACT), None)
+
+
+def _kind(qdisc: Any) -> str:  # noqa: ANN401
+    return str(qdisc.get_attr("TCA_KIND")) if qdisc else ""
+
+
+def _is_block(qdisc: Any) -> bool:  # noqa: ANN401
+    """By number where this pyroute2 does not know the name."""
+    return any(name in BLOCKS or (name == "UNKNOWN" and value["header"]["type"] in BLOCKS.values())
+               for name, value in (qdisc["attrs"] if qdisc else ()))
 
 
 def add_clsact(index: int) -> bool:
@@ -161,7 +174,7 @@ def _remove_filters(ip: IPRoute, about: About) -> None:
     for message in _ours(ip, index):
         if _called(message) in map(_name, about.programs):
             _remove_filter(ip, index, message)
-    if about.made_clsact and _qdisc(ip, index) == "clsact" and not any(_filters(ip, index, way) for way in WAYS):
+    if about.made_clsact and _kind(_qdisc(ip, index)) == "clsact" and not any(_filters(ip, index, way) for way in WAYS):
         ip.tc("del", "clsact", index)
 
 

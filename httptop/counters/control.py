@@ -98,17 +98,35 @@ def _already(interface: str, about: About, hook: str) -> str:
 
 def _choose(interface: str, link: Link, hook: str) -> str:
     """Tc unless its place is taken: it sees both directions. HttptopError when what is asked for cannot be."""
+    against = {TC: _against_tc(interface, link), XDP: _against_xdp(interface, link)}
     if hook == AUTO:
-        hook = XDP if link.qdisc == "ingress" and link.header and not link.xdp else TC
-    if hook == XDP and not link.header:
-        raise HttptopError(f"{interface} carries bare IP, and XDP wants Ethernet", "use --hook tc")
-    if hook == XDP and link.xdp:
-        raise HttptopError(f"{interface} has an XDP program already (id {link.xdp[0]})",
-                           "use --hook tc: an interface takes one XDP program")
-    if hook == TC and link.qdisc == "ingress":
-        raise HttptopError(f"{interface} has an ingress qdisc, which takes the place of clsact",
-                           "use --hook xdp, or put clsact there, which holds the same filters")
-    return hook
+        hook = XDP if against[TC] and not against[XDP] else TC
+    if not against[hook]:
+        return hook
+    other = XDP if hook == TC else TC
+    what, do = against[hook]
+    raise HttptopError(what, f"use --hook {other}, or {do}" if not against[other] else do)
+
+
+def _against_tc(interface: str, link: Link) -> tuple[str, ...]:
+    """What is in its way and what to do about that; nothing: it would work."""
+    if link.qdisc == "ingress":
+        return (f"{interface} has an ingress qdisc, which takes the place of clsact",
+                "put clsact there, which holds the same filters")
+    if link.block:
+        return (f"clsact on {interface} shares its filters with other interfaces (a block)",
+                "put a clsact there that shares none")
+    return ()
+
+
+def _against_xdp(interface: str, link: Link) -> tuple[str, ...]:
+    """As for tc."""
+    if not link.header:
+        return f"{interface} carries bare IP, and XDP wants Ethernet", "count on the interface below it"
+    if link.xdp:
+        return (f"{interface} has an XDP program already (id {link.xdp[0]}), and takes only one",
+                "have that one taken off")
+    return ()
 
 
 def _begin(pinned: Pinned, link: Link, hook: str, new: Loaded) -> About:

@@ -8,7 +8,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_older_format
 
-from httptop.counters import cli, pins, show
+from httptop.counters import cli, control, pins, show
+from httptop.counters.attach import Link
 from httptop.counters.pins import About, Hook
 from httptop.counters.readings import Reading, per_second
 from httptop.counters.show import Moment
@@ -136,6 +137,39 @@ def test_openmetrics_escapes() -> None:
 def test_openmetrics_of_nothing() -> None:
     """Without counters it is still a valid answer, with no samples."""
     assert samples(show.openmetrics(moment())) == {}
+
+
+NOTHING = Link(7, header=True, xdp=(), qdisc="", block=False)
+
+
+@pytest.mark.parametrize(("link", "hook", "chosen"), [
+    (NOTHING, "auto", "tc"),
+    (NOTHING, "xdp", "xdp"),
+    (NOTHING._replace(qdisc="clsact", xdp=(5,)), "auto", "tc"),
+    (NOTHING._replace(qdisc="ingress"), "auto", "xdp"),
+    (NOTHING._replace(qdisc="clsact", block=True), "auto", "xdp"),
+])
+def test_choice_of_the_hook(link: Link, hook: str, chosen: str) -> None:
+    """Auto is tc wherever that has room, else XDP."""
+    assert control._choose("eth0", link, hook) == chosen
+
+
+@pytest.mark.parametrize(("link", "hook", "what", "do"), [
+    (NOTHING._replace(qdisc="ingress"), "tc", "ingress qdisc", "use --hook xdp, or put clsact there"),
+    (NOTHING._replace(qdisc="clsact", block=True), "tc", "(a block)", "use --hook xdp, or put a clsact there"),
+    (NOTHING._replace(header=False), "xdp", "bare IP", "use --hook tc, or"),
+    (NOTHING._replace(xdp=(5,)), "xdp", "id 5", "use --hook tc, or"),
+    (NOTHING._replace(qdisc="ingress", header=False), "tc", "ingress qdisc", "put clsact there"),
+    (NOTHING._replace(qdisc="ingress", header=False), "xdp", "bare IP", "count on the interface below"),
+    (NOTHING._replace(qdisc="ingress", xdp=(5,)), "auto", "ingress qdisc", "put clsact there"),
+    (NOTHING._replace(qdisc="ingress", xdp=(5,)), "xdp", "id 5", "have that one taken off"),
+])
+def test_hint_where_a_hook_has_no_room(link: Link, hook: str, what: str, do: str) -> None:
+    """The other hook is named only where it would work."""
+    with pytest.raises(HttptopError) as raised:
+        control._choose("eth0", link, hook)
+    assert what in raised.value.what
+    assert raised.value.do.startswith(do)
 
 
 def test_about_is_what_was_packed() -> None:

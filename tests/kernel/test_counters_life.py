@@ -271,6 +271,18 @@ def test_ingress_qdisc(wire: Site, here: Host) -> None:
     here.run("tc", "qdisc", "del", "dev", NAME, "ingress")
 
 
+@pytest.mark.parametrize("blocks", [("ingress_block", "22"), ("egress_block", "23")])
+def test_shared_block(here: Host, blocks: tuple[str, ...]) -> None:
+    """Filters that several interfaces share are not ours to add to: auto takes XDP, and tc says why not."""
+    here.run("tc", "qdisc", "add", "dev", NAME, *blocks, "clsact")
+    code, complaint = here.refused("start", "-i", NAME, "--hook", "tc")
+    assert (code, "(a block)" in complaint, "--hook xdp" in complaint) == (1, True, True)
+    with here.counting(NAME, "auto") as said:
+        assert "native XDP" in said
+    assert "_block 2" in here.attached(NAME)
+    here.run("tc", "qdisc", "del", "dev", NAME, "clsact")
+
+
 @pytest.mark.parametrize("place", ["", f"/{NAME}", f"/{NAME}/something", f"/{NAME}/about", f"/{NAME}/counts"])
 def test_pins_of_others(wire: Site, place: str) -> None:
     """What others pin where ours would be is neither shown nor stopped nor replaced; start says what is in the way."""
