@@ -80,6 +80,7 @@ def _start(arguments: Sequence[str], world: World) -> None:
     given = _parse(parser, arguments)
     if not given.interface:
         raise UsageError("counters on which interface?", "name it: httptop counters start -i eth0")
+    control.require(given.interface)
     for name in given.interface:
         world.write(control.start(name, given.hook) + "\n")
 

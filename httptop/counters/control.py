@@ -36,9 +36,7 @@ def sentence(hook: Hook) -> str:
 def start(interface: str, hook: str = AUTO) -> str:
     """Leave counters on an interface; what was done. HttptopError when something else is in the way."""
     _require_root()
-    if interface == interfaces.ANY:
-        raise UsageError("counters are started on one interface", "name it: httptop counters start -i eth0")
-    interfaces.require((interface,))
+    require((interface,))
     pins.mount()
     with pins.locked():
         pinned = Pinned(interface)
@@ -55,6 +53,13 @@ def start(interface: str, hook: str = AUTO) -> str:
         wanted = _choose(interface, link, hook)
         with loaded(xdp=wanted == XDP, link_header=link.header) as new:
             return f"counting on {interface} ({sentence(_begin(pinned, link, wanted, new).hook)})"
+
+
+def require(wanted: Sequence[str]) -> None:
+    """UsageError for the first of `wanted` that is no interface to count on."""
+    if interfaces.ANY in wanted:
+        raise UsageError("counters are started on one interface", "name it: httptop counters start -i eth0")
+    interfaces.require(wanted)
 
 
 def _require_root() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -432,6 +434,13 @@ def test_two_interfaces(wire: Site, here: Host) -> None:
     ip("-n", wire.server.name, "link", "del", "veth9")
 
 
+@pytest.mark.parametrize("wrong", ["nope0", "any"])
+def test_one_wrong_name_of_several(here: Host, wrong: str) -> None:
+    """Nothing is started when one of the names is wrong."""
+    assert here.refused("start", "-i", f"{NAME},{wrong}")[0] == 2
+    assert here.counters("show").startswith("no counters are running")
+
+
 def test_other_network_namespace(wire: Site, here: Host) -> None:
     """An interface of the same name elsewhere is another one: it is neither started nor stopped from here."""
     elsewhere = here.also(wire.client)
@@ -464,3 +473,34 @@ def test_killed_while_it_starts(here: Host, hook: str, function: str, nth: int, 
         assert "counting on" in here.counters("start", "-i", NAME, "--hook", hook)
         assert here.shown(NAME)["attached"]
     here.counters("stop")
+
+
+@pytest.mark.parametrize(("hook", "function", "nth", "healer"), [
+    ("tc", "detach", 1, "stop"),  # nothing done
+    ("tc", "_remove_filter", 2, "start"),  # one filter of two is left
+    ("tc", "_kind", 1, "stop"),  # the qdisc is
+    ("tc", "remove", 1, "start"),  # the pins are
+    ("xdp", "_remove_xdp", 1, "start"),
+    ("xdp", "remove", 1, "stop"),
+])
+def test_killed_while_it_stops(here: Host, hook: str, function: str, nth: int, healer: str) -> None:
+    """Killed anywhere, a stop leaves what can be seen, as it is; the next start or stop clears it."""
+    here.counters("start", "-i", NAME, "--hook", hook)
+    words = [sys.executable, "-c", SUICIDE, function, str(nth), "counters", "stop"]
+    assert subprocess.run(here.command(*words), check=False).returncode == -signal.SIGKILL
+    whole = function in ("detach", "_remove_xdp")
+    until(lambda: here.shown(NAME)["attached"] == whole, "show to notice")
+    if healer == "start":
+        here.counters("start", "-i", NAME, "--hook", hook)
+        assert here.shown(NAME)["attached"]
+    assert here.counters("stop") == f"no more counters on {NAME}\n"
+
+
+def test_loader_killed(here: Host) -> None:
+    """When the child that compiles is killed, start says that it gave no answer, and leaves nothing."""
+    words = here.command(*HTTPTOP, "counters", "start", "-i", NAME, "--hook", "tc")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        os.kill(int(until(lambda: children.read_text().split(), "the loader")[0]), signal.SIGKILL)
+        _, complaint = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, "gave no answer" in complaint) == (3, True)
