@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from httptop.capture import interfaces, preflight
-from httptop.counters import attach, bpf, pins
+from httptop.counters import attach, bpf, bpffs, pins
 from httptop.counters.attach import Link
 from httptop.counters.load import Loaded, loaded
 from httptop.counters.pins import About, Hook, Pinned
@@ -37,8 +37,8 @@ def start(interface: str, hook: str = AUTO) -> str:
     """Leave counters on an interface; what was done. HttptopError when something else is in the way."""
     _require_root()
     require((interface,))
-    pins.mount()
-    with pins.locked():
+    bpffs.mount()
+    with bpffs.locked():
         pinned = Pinned(interface)
         if pinned.foreign:
             raise HttptopError(f"{pins.directory(interface)} holds what this version of httptop did not pin",
@@ -145,7 +145,8 @@ def _begin(pinned: Pinned, link: Link, hook: str, new: Loaded) -> About:
         bpf.update(new.maps["about"], 0, about.pack())
         pinned.complete(new.maps["counts"])
     except BaseException:
-        _clear(pinned, about)
+        attach.detach(about)
+        pinned.remove()
         raise
     return about
 
@@ -163,7 +164,7 @@ def _attach(about: About, new: Loaded) -> About:
 def stop(names: Sequence[str] = ()) -> Iterator[str]:
     """Detach and unpin those of `names`, or all; what was done, one by one."""
     _require_root()
-    with pins.locked():
+    with bpffs.locked():
         for name in names or [name for name in pins.interfaces() if not Pinned(name).foreign]:
             pinned = Pinned(pins.started_as(name))
             present = pinned.exists and not pinned.foreign

@@ -10,23 +10,18 @@ Programs are not pinned. The interface holds them, so that a program that exists
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import enum
-import fcntl
-import functools
 import os
 import socket
 import struct
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from httptop.counters import bpf
+from httptop.counters import bpf, bpffs
 from httptop.errors import HttptopError, MissingFeatureError
 from httptop.records import Counter
 
-BPFFS = Path("/sys/fs/bpf")
 VERSION = 1
 
 MESSAGES = Counter.NO_CLASS + 1  # counters of messages, in the order of Counter; then packets
@@ -34,9 +29,6 @@ COUNTS = struct.Struct(f"={MESSAGES + 1}Q")
 ABOUT = struct.Struct("=6IQQ")
 WAYS = ("ingress", "egress")  # by key
 SHAPES = {"about": (2, 4, ABOUT.size, 1), "counts": (6, 4, COUNTS.size, len(WAYS))}  # as bpf.shape says
-
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
-_CLONE_FS, _CLONE_NEWNS = 0x200, 0x20000
 
 Counts = tuple[int, ...]  # one direction, summed over CPUs: MESSAGES by Counter, then packets
 
@@ -110,26 +102,9 @@ def own_namespace() -> int:
     return os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116 - follows the link to no path
 
 
-@functools.cache
-def _keeper() -> str:
-    """The process in /proc whose BPF file system we use.
-
-    It is PID 1 where we have another mount namespace: that of `ip netns exec`, with a /sys of its own, ends with us.
-    """
-    try:
-        own, first = (os.stat(f"/proc/{pid}/ns/mnt").st_ino for pid in ("self", "1"))  # noqa: PTH116 - as below
-    except OSError:  # not root: the file system itself says what is to be said
-        return "self"
-    return "self" if own == first else "1"
-
-
 def root() -> Path:
     """Where all of it is pinned."""
-    return _bpffs() / "httptop"
-
-
-def _bpffs() -> Path:
-    return BPFFS if _keeper() == "self" else Path(f"/proc/1/root{BPFFS}")
+    return bpffs.directory() / "httptop"
 
 
 def directory(interface: str) -> Path:
@@ -144,7 +119,7 @@ def interfaces() -> tuple[str, ...]:
     except (FileNotFoundError, NotADirectoryError):
         return ()
     except PermissionError:
-        raise MissingFeatureError(f"only root may look into {BPFFS}", "run it with sudo") from None
+        raise MissingFeatureError(f"only root may look into {bpffs.USUAL}", "run it with sudo") from None
 
 
 def all_abouts() -> dict[str, About]:
@@ -158,41 +133,6 @@ def started_as(interface: str) -> str:
     abouts = all_abouts()
     former = (name for name, about in abouts.items() if about.counting and about.interface_now == interface)
     return interface if interface in abouts else next(former, interface)
-
-
-def mount() -> None:
-    """See to it that there is a BPF file system, as systemd would mount it."""
-    mounts = Path(f"/proc/{_keeper()}/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
-    if any(line.split()[1:3] == [str(BPFFS), "bpf"] for line in mounts):
-        return
-    with ThreadPoolExecutor(1) as thread:  # it may enter another mount namespace, and ends there
-        error = thread.submit(_mount, _keeper()).result()
-    if error:
-        raise MissingFeatureError(f"cannot mount a BPF file system: {os.strerror(error)}",
-                                  f"mount it yourself: mount -t bpf bpf {BPFFS}")
-
-
-def _mount(keeper: str) -> int:
-    """Mount it where `keeper` sees it; what went wrong, or 0."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if keeper != "self":
-        with Path(f"/proc/{keeper}/ns/mnt").open("rb") as namespace:
-            if libc.unshare(_CLONE_FS) or libc.setns(namespace.fileno(), _CLONE_NEWNS):
-                return ctypes.get_errno()
-    flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
-    failed = libc.mount(b"bpf", os.fsencode(BPFFS), b"bpf", ctypes.c_ulong(flags), b"mode=0700")
-    return ctypes.get_errno() if failed else 0
-
-
-@contextlib.contextmanager
-def locked() -> Iterator[None]:
-    """One start or stop at a time. The kernel lets go of the lock when its holder dies."""
-    fd = os.open(_bpffs(), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
 
 
 class Pinned:
