@@ -41,6 +41,17 @@ sys.setprofile(count)
 from httptop.cli import main
 main(sys.argv[3:])
 """
+# Removes an interface when the counters are about to be attached to it.
+VANISHING = """
+import subprocess, sys
+def remove(frame, event, argument):
+    if event == "call" and frame.f_code.co_name == "_attach":
+        sys.setprofile(None)
+        subprocess.run(["ip", "link", "del", sys.argv[1]], check=True)
+sys.setprofile(remove)
+from httptop.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
 AS_NOBODY = """
 import os, sys
 from httptop.cli import main
@@ -494,6 +505,15 @@ def test_killed_while_it_stops(here: Host, hook: str, function: str, nth: int, h
         here.counters("start", "-i", NAME, "--hook", hook)
         assert here.shown(NAME)["attached"]
     assert here.counters("stop") == f"no more counters on {NAME}\n"
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_interface_vanishes_while_it_starts(wire: Site, here: Host, hook: str) -> None:
+    """Start says what the kernel says, and leaves nothing."""
+    pair(wire.server, "veth9")
+    words = [sys.executable, "-c", VANISHING, "veth9", "counters", "start", "-i", "veth9", "--hook", hook]
+    done = subprocess.run(here.command(*words), capture_output=True, text=True, check=False)
+    assert (done.returncode, "No such device" in done.stderr) == (1, True), done.stderr
 
 
 def test_loader_killed(here: Host) -> None:
