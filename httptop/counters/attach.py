@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from httptop.counters import bpf
@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
 CLSACT, INGRESS, EGRESS = 0xFFFFFFF1, 0xFFFFFFF2, 0xFFFFFFF3  # linux/pkt_sched.h; as a parent of what is attached
 WAYS = (INGRESS, EGRESS)
+BLOCKS = {"TCA_INGRESS_BLOCK": 13, "TCA_EGRESS_BLOCK": 14}  # linux/rtnetlink.h
 ETH_P_ALL = 3
 
 # linux/if_arp.h: Ethernet and loopback; tun and WireGuard, PPP, raw IP, and the tunnels of IP in IP
 LINK_HEADERS = {1: True, 772: True, 65534: False, 512: False, 519: False, 768: False, 769: False, 776: False}
 
 # linux/if_link.h
+XDP_NAME = "httptop_in"  # in bpf/counter.c
 XDP_IF_NOEXIST, XDP_REPLACE = 1, 16
 XDP_MODES = {Hook.XDP_NATIVE: 4, Hook.XDP_GENERIC: 2}
+XDP_IDS = {Hook.XDP_NATIVE: "IFLA_XDP_DRV_PROG_ID", Hook.XDP_GENERIC: "IFLA_XDP_SKB_PROG_ID"}
 NOT_THE_DRIVER = (errno.EPERM, errno.EBUSY, errno.EEXIST)  # reasons for which no other mode need be tried
 
 
@@ -36,6 +39,7 @@ class Link(NamedTuple):
     header: bool  # packets begin with an Ethernet header, else with IP
     xdp: tuple[int, ...]  # ids of its programs
     qdisc: str  # the one that holds filters for packets that come in, "" for none
+    block: bool  # it shares them with other interfaces
 
 
 @contextlib.contextmanager
@@ -48,7 +52,7 @@ def _netlink() -> Iterator[IPRoute]:
             yield ip
     except NetlinkError as error:
         if error.code == errno.EPERM:
-            raise MissingFeatureError("the kernel lets us attach nothing here (CAP_NET_ADMIN)",
+            raise MissingFeatureError("the kernel lets us change nothing on interfaces here (CAP_NET_ADMIN)",
                                       "run it with sudo; in a container, on the host") from None
         raise HttptopError(f"the kernel refuses: {os.strerror(error.code)}", "run: httptop --check") from None
 
@@ -62,18 +66,29 @@ def link(interface: str) -> Link:
         if kind not in LINK_HEADERS:
             raise MissingFeatureError(f"{interface} carries neither Ethernet nor bare IP (link type {kind})",
                                       "count on an interface above or below it")
-        return Link(index, LINK_HEADERS[kind], _xdp_ids(message), _qdisc(ip, index))
+        qdisc = _qdisc(ip, index)
+        return Link(index, LINK_HEADERS[kind], _xdp_ids(message), _kind(qdisc), _is_block(qdisc))
 
 
 def _xdp_ids(message: Any) -> tuple[int, ...]:  # noqa: ANN401 - pyroute2 has no types
     xdp = message.get_attr("IFLA_XDP")
-    names = ("IFLA_XDP_PROG_ID", "IFLA_XDP_DRV_PROG_ID", "IFLA_XDP_SKB_PROG_ID", "IFLA_XDP_HW_PROG_ID")
+    names = ("IFLA_XDP_PROG_ID", *XDP_IDS.values(), "IFLA_XDP_HW_PROG_ID")
     found = [xdp.get_attr(name) for name in names] if xdp else []
     return tuple(dict.fromkeys(number for number in found if number))
 
 
-def _qdisc(ip: IPRoute, index: int) -> str:
-    return next((q.get_attr("TCA_KIND") for q in ip.get_qdiscs(index=index) if q["parent"] == CLSACT), "")
+def _qdisc(ip: IPRoute, index: int) -> Any:  # noqa: ANN401
+    return next((message for message in ip.get_qdiscs(index=index) if message["parent"] == CLSACT), None)
+
+
+def _kind(qdisc: Any) -> str:  # noqa: ANN401
+    return str(qdisc.get_attr("TCA_KIND")) if qdisc else ""
+
+
+def _is_block(qdisc: Any) -> bool:  # noqa: ANN401
+    """By number where this pyroute2 does not know the name."""
+    return any(name in BLOCKS or (name == "UNKNOWN" and value["header"]["type"] in BLOCKS.values())
+               for name, value in (qdisc["attrs"] if qdisc else ()))
 
 
 def add_clsact(index: int) -> bool:
@@ -107,7 +122,7 @@ def _filters(ip: IPRoute, index: int, parent: int) -> list[Any]:
     return list(ip.get_filters(index=index, parent=parent))
 
 
-def _name(program: int) -> str:
+def _name(program: int | str) -> str:
     """What a filter of ours is called: the kernel tells the program's id, but pyroute2 does not know that field."""
     return f"httptop:{program}"
 
@@ -134,37 +149,70 @@ def _set_xdp(ip: IPRoute, index: int, fd: int, flags: int, expected_fd: int | No
     ip.link("set", index=index, xdp={"attrs": attributes})
 
 
-def detach(about: About) -> None:
-    """Take off what `about` names, as far as it is there; then the qdisc, if it is ours and nobody else uses it."""
+def holder(program: int) -> int:
+    """The index of the interface of this network namespace that has the XDP program; 0: none."""
+    with _netlink() as ip:
+        return next((int(message["index"]) for message in ip.get_links() if program in _xdp_ids(message)), 0)
+
+
+def detach(about: About) -> bool:
+    """Take off what `about` names, as far as it is there; then the qdisc, if it is ours and nobody else uses it.
+
+    False: there is no such interface here.
+    """
     with _netlink() as ip:
         links = [message for message in ip.get_links() if message["index"] == about.ifindex]
-        if not links:
-            return
-        if about.hook is Hook.TC:
+        if links and about.hook is Hook.TC:
             _remove_filters(ip, about)
-        elif about.programs[0] in _xdp_ids(links[0]):
-            _remove_xdp(ip, about)
+        elif links and about.programs[0] in _xdp_ids(links[0]):
+            _remove_xdp(ip, links[0], about.programs[0])
+        return bool(links)
 
 
 def _remove_filters(ip: IPRoute, about: About) -> None:
     index = about.ifindex
-    for parent, number in zip(WAYS, about.programs, strict=True):
-        for message in _filters(ip, index, parent):
-            options = message.get_attr("TCA_OPTIONS")
-            if options and options.get_attr("TCA_BPF_NAME") == _name(number):
-                ip.tc("del-filter", "bpf", index, message["handle"], parent=parent, info=message["info"])
-    if about.made_clsact and _qdisc(ip, index) == "clsact" and not any(_filters(ip, index, way) for way in WAYS):
+    for message in _ours(ip, index):
+        if _called(message) in map(_name, about.programs):
+            _remove_filter(ip, index, message)
+    if about.made_clsact and _kind(_qdisc(ip, index)) == "clsact" and not any(_filters(ip, index, way) for way in WAYS):
         ip.tc("del", "clsact", index)
 
 
-def _remove_xdp(ip: IPRoute, about: About) -> None:
-    """Both modes are tried: a start that was killed may not have got to say which it was. Never another program."""
-    from pyroute2 import NetlinkError  # noqa: PLC0415
+def _ours(ip: IPRoute, index: int) -> list[Any]:
+    return [message for way in WAYS for message in _filters(ip, index, way) if _called(message).startswith(_name(""))]
 
-    fd = bpf.program_fd(about.programs[0])
+
+def _called(message: Any) -> str:  # noqa: ANN401
+    options = message.get_attr("TCA_OPTIONS")
+    return str((options and options.get_attr("TCA_BPF_NAME")) or "")
+
+
+def _remove_filter(ip: IPRoute, index: int, message: Any) -> None:  # noqa: ANN401
+    ip.tc("del-filter", "bpf", index, message["handle"], parent=message["parent"], info=message["info"])
+
+
+def _remove_xdp(ip: IPRoute, link: Any, program: int) -> None:  # noqa: ANN401
+    """From where it sits: a start that was killed may not have got to say that. Never another program."""
+    fd = bpf.program_fd(program)
     try:
-        for mode in XDP_MODES.values():
-            with contextlib.suppress(NetlinkError):
-                _set_xdp(ip, about.ifindex, -1, mode | XDP_REPLACE, fd)
+        for hook, attribute in XDP_IDS.items():
+            if link.get_attr("IFLA_XDP").get_attr(attribute) == program:
+                _set_xdp(ip, link["index"], -1, XDP_MODES[hook] | XDP_REPLACE, fd)
     finally:
         os.close(fd)
+
+
+def remove_strays(index: int, known: Collection[int]) -> bool:
+    """Take off what we left on an interface and no pin tells of, `known` being what pins do tell of.
+
+    Who unmounts the BPF file system takes the pins away, but not what counts. The qdisc stays: it may be another's.
+    """
+    with _netlink() as ip:
+        [link] = ip.get_links(index)
+        programs = [number for number in _xdp_ids(link) if number not in known and bpf.program_name(number) == XDP_NAME]
+        filters = [message for message in _ours(ip, index) if _called(message) not in map(_name, known)]
+        for message in filters:
+            _remove_filter(ip, index, message)
+        for number in programs:
+            _remove_xdp(ip, link, number)
+        return bool(filters or programs)

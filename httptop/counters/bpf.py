@@ -9,7 +9,9 @@ import struct
 from pathlib import Path
 
 _SYS_BPF = {"x86_64": 321, "i686": 357, "ppc64le": 361, "s390x": 351, "armv7l": 386}.get(platform.machine(), 280)
-_MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _OBJ_PIN, _OBJ_GET, _PROG_GET_FD_BY_ID, _MAP_GET_FD_BY_ID = 1, 2, 6, 7, 13, 14
+_MAP_LOOKUP_ELEM, _MAP_UPDATE_ELEM, _OBJ_PIN, _OBJ_GET = 1, 2, 6, 7
+_PROG_GET_FD_BY_ID, _MAP_GET_FD_BY_ID, _OBJ_GET_INFO_BY_FD = 13, 14, 15
+_PROG_INFO = struct.Struct("64x16s")  # the beginning of struct bpf_prog_info, up to its name
 _POSSIBLE_CPUS = Path("/sys/devices/system/cpu/possible")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -36,6 +38,13 @@ def opened(path: Path) -> int:
     return _bpf(_OBJ_GET, struct.pack("=QII", ctypes.addressof(name), 0, 0))
 
 
+def shape(fd: int) -> tuple[int, ...]:
+    """Of a map: its type, the sizes of key and value, how many entries. Zeros: it is something else."""
+    lines = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii").splitlines()
+    fields = dict(line.split(":\t", 1) for line in lines)
+    return tuple(int(fields.get(name, "0")) for name in ("map_type", "key_size", "value_size", "max_entries"))
+
+
 def lookup(fd: int, key: int, size: int) -> bytes:
     """The value, `size` bytes, of `key` in an array; of a per-CPU array the values of all possible CPUs."""
     value = ctypes.create_string_buffer(size)
@@ -56,6 +65,17 @@ def _element(command: int, fd: int, key: int, value: ctypes.Array[ctypes.c_char]
 def program_fd(number: int) -> int:
     """A new fd of the program with this id; FileNotFoundError when it is gone. An id is used once between two boots."""
     return _bpf(_PROG_GET_FD_BY_ID, struct.pack("=III", number, 0, 0))
+
+
+def program_name(number: int) -> str:
+    """What the program with this id is called; FileNotFoundError when it is gone."""
+    info = ctypes.create_string_buffer(_PROG_INFO.size)
+    fd = program_fd(number)
+    try:
+        _bpf(_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, len(info), ctypes.addressof(info)))
+    finally:
+        os.close(fd)
+    return str(_PROG_INFO.unpack(info.raw)[0].rstrip(b"\0").decode())
 
 
 def map_fd(number: int) -> int:

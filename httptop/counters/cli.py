@@ -80,6 +80,7 @@ def _start(arguments: Sequence[str], world: World) -> None:
     given = _parse(parser, arguments)
     if not given.interface:
         raise UsageError("counters on which interface?", "name it: httptop counters start -i eth0")
+    control.require(given.interface)
     for name in given.interface:
         world.write(control.start(name, given.hook) + "\n")
 
@@ -114,7 +115,7 @@ def _moments(names: Sequence[str], watch_s: float | None) -> Iterator[Moment]:
     at_s = 0.0
     while True:
         readings, since_s, at_s = read_all(names), at_s, time.monotonic()
-        missing = set(names) - {reading.interface for reading in readings}
+        missing = set(names) - {name for reading in readings for name in (reading.interface, reading.now)}
         if missing:
             raise HttptopError(f"no counters run on {', '.join(sorted(missing))}",
                                "httptop counters show lists those that do")

@@ -10,29 +10,25 @@ Programs are not pinned. The interface holds them, so that a program that exists
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import enum
-import fcntl
 import os
+import socket
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from httptop.counters import bpf
+from httptop.counters import bpf, bpffs
 from httptop.errors import HttptopError, MissingFeatureError
 from httptop.records import Counter
 
-BPFFS = Path("/sys/fs/bpf")
-ROOT = BPFFS / "httptop"
 VERSION = 1
 
 MESSAGES = Counter.NO_CLASS + 1  # counters of messages, in the order of Counter; then packets
 COUNTS = struct.Struct(f"={MESSAGES + 1}Q")
 ABOUT = struct.Struct("=6IQQ")
 WAYS = ("ingress", "egress")  # by key
-
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+SHAPES = {"about": (2, 4, ABOUT.size, 1), "counts": (6, 4, COUNTS.size, len(WAYS))}  # as bpf.shape says
 
 Counts = tuple[int, ...]  # one direction, summed over CPUs: MESSAGES by Counter, then packets
 
@@ -66,14 +62,22 @@ class About(NamedTuple):
                           self.started_ns)
 
     @property
-    def running(self) -> bool:
-        """Whether all of its programs still exist. One that nobody holds any more is gone, and with it its id."""
-        return all(_exists(number) for number in self.programs if number)
+    def counting(self) -> tuple[str, ...]:
+        """The directions whose program still exists. One that nobody holds any more is gone, and with it its id."""
+        return tuple(way for way, number in zip(WAYS, self.programs, strict=True) if number and _exists(number))
 
     @property
-    def running_somewhere(self) -> bool:
-        """Whether any of them does."""
-        return any(_exists(number) for number in self.programs if number)
+    def running(self) -> bool:
+        """Whether all of its programs still exist."""
+        return self.counting == self.hook.ways
+
+    @property
+    def interface_now(self) -> str:
+        """What its interface is called now; empty: there is none, or it is not in this network namespace."""
+        if self.network_namespace == own_namespace():
+            with contextlib.suppress(OSError):
+                return socket.if_indextoname(self.ifindex)
+        return ""
 
 
 def unpack(raw: bytes) -> About:
@@ -98,42 +102,37 @@ def own_namespace() -> int:
     return os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116 - follows the link to no path
 
 
+def root() -> Path:
+    """Where all of it is pinned."""
+    return bpffs.directory() / "httptop"
+
+
 def directory(interface: str) -> Path:
     """Where the maps of `interface` are pinned."""
-    return ROOT / interface.replace(".", ":")
+    return root() / interface.replace(".", ":")
 
 
 def interfaces() -> tuple[str, ...]:
     """Those for which something is pinned. MissingFeatureError when this user may not look."""
     try:
-        return tuple(sorted(entry.name.replace(":", ".") for entry in ROOT.iterdir()))
-    except FileNotFoundError:
+        return tuple(sorted(entry.name.replace(":", ".") for entry in root().iterdir()))
+    except (FileNotFoundError, NotADirectoryError):
         return ()
     except PermissionError:
-        raise MissingFeatureError(f"only root may look into {BPFFS}", "run it with sudo") from None
+        raise MissingFeatureError(f"only root may look into {bpffs.USUAL}", "run it with sudo") from None
 
 
-def mount() -> None:
-    """See to it that there is a BPF file system, as systemd would mount it."""
-    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
-    if any(line.split()[1:3] == [str(BPFFS), "bpf"] for line in mounts):
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
-    if libc.mount(b"bpf", os.fsencode(BPFFS), b"bpf", ctypes.c_ulong(flags), b"mode=0700"):
-        raise MissingFeatureError(f"cannot mount a BPF file system: {os.strerror(ctypes.get_errno())}",
-                                  f"mount it yourself: mount -t bpf bpf {BPFFS}")
+def all_abouts() -> dict[str, About]:
+    """What was started, by the name that the interface had then."""
+    found = ((name, Pinned(name).about()) for name in interfaces())
+    return {name: about for name, about in found if about is not None}
 
 
-@contextlib.contextmanager
-def locked() -> Iterator[None]:
-    """One start or stop at a time. The kernel lets go of the lock when its holder dies."""
-    fd = os.open(BPFFS, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+def started_as(interface: str) -> str:
+    """The name under which the counters of `interface` are pinned: what it was called when they were started."""
+    abouts = all_abouts()
+    former = (name for name, about in abouts.items() if about.counting and about.interface_now == interface)
+    return interface if interface in abouts else next(former, interface)
 
 
 class Pinned:
@@ -148,22 +147,42 @@ class Pinned:
         """Whether a start got to its end."""
         return (self._directory / "counts").exists()
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything."""
+        return self._directory.exists()
+
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody else has pinned something in its place, and nothing of ours is there."""
+        if not self._directory.is_dir():
+            return self.exists or root().is_file()
+        return self.about() is None and any(self._directory.iterdir())
+
     def about(self) -> About | None:
         """What was started; None: nothing yet."""
         try:
-            fd = bpf.opened(self._directory / "about")
+            with self._map("about") as fd:
+                return unpack(bpf.lookup(fd, 0, ABOUT.size))
         except FileNotFoundError:
             return None
-        try:
-            return unpack(bpf.lookup(fd, 0, ABOUT.size))
-        finally:
-            os.close(fd)
 
     def counts(self) -> Mapping[str, Counts]:
-        """All directions, summed over CPUs."""
-        fd = bpf.opened(self._directory / "counts")
-        try:
+        """All directions, summed over CPUs. FileNotFoundError when they are not pinned."""
+        with self._map("counts") as fd:
             return {way: _sum(bpf.lookup(fd, key, COUNTS.size * bpf.possible_cpus())) for key, way in enumerate(WAYS)}
+
+    @contextlib.contextmanager
+    def _map(self, name: str) -> Iterator[int]:
+        """An fd. FileNotFoundError also when something else has the name: a read would go beyond our buffer."""
+        path = self._directory / name
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        fd = bpf.opened(path)
+        try:
+            if bpf.shape(fd) != SHAPES[name]:
+                raise FileNotFoundError(path)
+            yield fd
         finally:
             os.close(fd)
 
@@ -176,16 +195,13 @@ class Pinned:
         """All is in place: let others see it."""
         bpf.pin(counts_fd, self._directory / "counts")
 
-    def hide(self) -> None:
-        """The first step of the way back."""
-        (self._directory / "counts").unlink(missing_ok=True)
-
     def remove(self) -> None:
-        """The last one."""
+        """Nothing counts any more: nobody need see it."""
+        (self._directory / "counts").unlink(missing_ok=True)
         (self._directory / "about").unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # somebody else has pinned something there
             self._directory.rmdir()
-            ROOT.rmdir()
+            root().rmdir()
 
 
 def _sum(raw: bytes) -> Counts:

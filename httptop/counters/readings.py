@@ -13,13 +13,24 @@ from httptop.errors import HttptopError
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the counters of one interface say. `attached` False: the counts are final."""
+    """What the counters of one interface say. `counting`: directions that still count, the others are final."""
 
-    interface: str
+    interface: str  # what it was called when they were started
     hook: Hook
     started_ns: int  # since the epoch
-    attached: bool
+    counting: tuple[str, ...]
     counts: Mapping[str, Counts]  # by direction, those alone that the hook sees
+    now: str = ""  # what the interface is called now, if that is something else
+
+    @property
+    def attached(self) -> bool:
+        """Whether all that was attached still is."""
+        return self.counting == self.hook.ways
+
+    @property
+    def title(self) -> str:
+        """The name of the interface, and the new one if it has one."""
+        return f"{self.interface} (now {self.now})" if self.now else self.interface
 
 
 def read(interface: str) -> Reading | None:
@@ -29,13 +40,16 @@ def read(interface: str) -> Reading | None:
         about, counts = pinned.about(), pinned.counts()
         if about is not None:
             seen = {way: counts[way] for way in about.hook.ways}
-            return Reading(interface, about.hook, about.started_ns, about.running, seen)
+            counting = about.counting
+            now = about.interface_now if counting else ""
+            return Reading(interface, about.hook, about.started_ns, counting, seen, now if now != interface else "")
     return None
 
 
 def read_all(names: Sequence[str] = ()) -> tuple[Reading, ...]:
-    """Those of `names` that there are, or all."""
-    found = (read(name) for name in names or pins.interfaces())
+    """Those of `names` that there are, by their names of then or of now; or all."""
+    wanted = dict.fromkeys(map(pins.started_as, names)) if names else pins.interfaces()
+    found = map(read, wanted)
     return tuple(reading for reading in found if reading is not None)
 
 
@@ -45,7 +59,7 @@ def mention() -> str:
         found = read_all()
     except (OSError, HttptopError):
         return ""
-    names = ", ".join(f"{reading.interface}{'' if reading.attached else ' (not attached)'}" for reading in found)
+    names = ", ".join(f"{reading.title}{'' if reading.counting else ' (not attached)'}" for reading in found)
     return f"on {names}: httptop counters show" if names else ""
 
 

@@ -15,6 +15,7 @@ SCHEMA = "httptop.counters/1"
 REQUESTS = (*METHODS, "other")  # the names of the first counts, then those of the responses, then packets
 NONE_RUN = "no counters are running; start some with: httptop counters start -i IFACE\n"
 DETACHED = "not attached any more: the interface or the program was removed, and these counts are final"
+PARTLY = "somebody removed one of the two filters: only {} still counts; start begins anew, from zero"
 PREFIX = "httptop_counters_"
 FAMILIES = {
     "requests": ("counter", "HTTP requests by method."),
@@ -53,9 +54,9 @@ def table(moment: Moment) -> str:
 
 def _block(moment: Moment, reading: Reading) -> Iterator[str]:
     hook = " ".join(filter(None, reversed(HOOKS[reading.hook])))
-    yield f"{reading.interface}: {hook}, since {_time(reading.started_ns, 'seconds')}"
+    yield f"{reading.title}: {hook}, since {_time(reading.started_ns, 'seconds')}"
     if not reading.attached:
-        yield f"  {DETACHED}"
+        yield f"  {PARTLY.format(*reading.counting) if reading.counting else DETACHED}"
     columns: list[tuple[str, Sequence[str]]] = [
         (way, [f"{count:,}" for count in counts]) for way, counts in reading.counts.items()]
     columns += [(f"{way}/s", [f"{rate:,.1f}" for rate in rates]) for way, rates in moment.rates(reading).items()]
@@ -75,8 +76,9 @@ def dumps(moment: Moment) -> str:
 def _object(moment: Moment, reading: Reading) -> dict[str, Any]:
     hook, mode = HOOKS[reading.hook]
     rates = moment.rates(reading)
-    return {"interface": reading.interface, "hook": hook, "mode": mode or None,
+    return {"interface": reading.interface, "now": reading.now or None, "hook": hook, "mode": mode or None,
             "since": _time(reading.started_ns, "milliseconds"), "attached": reading.attached,
+            "counting": list(reading.counting),
             "counts": {way: _named(counts) for way, counts in reading.counts.items()},
             "per_second": {way: _named([round(rate, 3) for rate in row]) for way, row in rates.items()} or None}
 

@@ -8,7 +8,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_older_format
 
-from httptop.counters import cli, pins, show
+from httptop.counters import cli, control, pins, show
+from httptop.counters.attach import Link
 from httptop.counters.pins import About, Hook
 from httptop.counters.readings import Reading, per_second
 from httptop.counters.show import Moment
@@ -20,10 +21,10 @@ START_NS = 1_750_000_000 * SECOND_NS
 COUNTS = tuple(range(1000, 1001 + pins.MESSAGES))  # GET 1000, ... PATCH 1008, other, 1xx 1010, ... packets 1016
 
 
-def reading(interface: str = "eth0", hook: Hook = Hook.TC, *, add: int = 0, attached: bool = True,
-            started_ns: int = START_NS) -> Reading:
+def reading(interface: str = "eth0", hook: Hook = Hook.TC, *, add: int = 0, counting: tuple[str, ...] | None = None,
+            started_ns: int = START_NS, now: str = "") -> Reading:
     counts = {way: tuple(count + add * (place + 1) for count in COUNTS) for place, way in enumerate(hook.ways)}
-    return Reading(interface, hook, started_ns, attached, counts)
+    return Reading(interface, hook, started_ns, hook.ways if counting is None else counting, counts, now)
 
 
 def moment(*readings: Reading, before: tuple[Reading, ...] = (), seconds: float = 2.0) -> Moment:
@@ -53,12 +54,31 @@ def test_table() -> None:
 
 def test_table_of_several() -> None:
     """One block each; XDP says its mode and has one column; what is no longer attached says so."""
-    text = show.table(moment(reading("eth0", Hook.XDP_GENERIC), reading("eth1", attached=False)))
+    text = show.table(moment(reading("eth0", Hook.XDP_GENERIC), reading("eth1", counting=())))
     first, second = text.split("\n\n")
     assert first.startswith("eth0: generic xdp, since")
     assert first.splitlines()[1].split() == ["ingress"]
     assert "not attached any more" in second
     assert show.table(moment()) == show.NONE_RUN
+
+
+def test_half_attached() -> None:
+    """Of two filters one may be gone: that direction alone is final."""
+    half = moment(reading(counting=("egress",)))
+    assert "only egress still counts" in show.table(half)
+    assert "final" not in show.table(half)
+    [found] = json.loads(show.dumps(half))["interfaces"]
+    assert (found["attached"], found["counting"]) == (False, ["egress"])
+    assert samples(show.openmetrics(half))["httptop_counters_attached"] == {("eth0", "tc", ""): 0}
+
+
+def test_renamed() -> None:
+    """An interface that has another name now is shown with both; metrics keep the first, which they began with."""
+    renamed = moment(reading(now="lan0"))
+    assert show.table(renamed).startswith("eth0 (now lan0): tc, since")
+    [found] = json.loads(show.dumps(renamed))["interfaces"]
+    assert (found["interface"], found["now"]) == ("eth0", "lan0")
+    assert ("eth0", "tc", "") in samples(show.openmetrics(renamed))["httptop_counters_attached"]
 
 
 def test_json() -> None:
@@ -90,7 +110,7 @@ def test_rates_of_counters_started_again() -> None:
 
 def test_openmetrics() -> None:
     """A strict parser reads every count, by method, status class and direction, of all interfaces."""
-    found = samples(show.openmetrics(moment(reading(), reading("eth1", Hook.XDP_NATIVE, attached=False))))
+    found = samples(show.openmetrics(moment(reading(), reading("eth1", Hook.XDP_NATIVE, counting=()))))
     assert found["httptop_counters_requests_total"]["eth0", "egress", "PATCH"] == 1008
     assert found["httptop_counters_requests_total"]["eth1", "ingress", "other"] == 1009
     assert found["httptop_counters_responses_total"]["eth0", "ingress", "5xx"] == 1014
@@ -119,6 +139,39 @@ def test_openmetrics_of_nothing() -> None:
     assert samples(show.openmetrics(moment())) == {}
 
 
+NOTHING = Link(7, header=True, xdp=(), qdisc="", block=False)
+
+
+@pytest.mark.parametrize(("link", "hook", "chosen"), [
+    (NOTHING, "auto", "tc"),
+    (NOTHING, "xdp", "xdp"),
+    (NOTHING._replace(qdisc="clsact", xdp=(5,)), "auto", "tc"),
+    (NOTHING._replace(qdisc="ingress"), "auto", "xdp"),
+    (NOTHING._replace(qdisc="clsact", block=True), "auto", "xdp"),
+])
+def test_choice_of_the_hook(link: Link, hook: str, chosen: str) -> None:
+    """Auto is tc wherever that has room, else XDP."""
+    assert control._choose("eth0", link, hook) == chosen
+
+
+@pytest.mark.parametrize(("link", "hook", "what", "do"), [
+    (NOTHING._replace(qdisc="ingress"), "tc", "ingress qdisc", "use --hook xdp, or put clsact there"),
+    (NOTHING._replace(qdisc="clsact", block=True), "tc", "(a block)", "use --hook xdp, or put a clsact there"),
+    (NOTHING._replace(header=False), "xdp", "bare IP", "use --hook tc, or"),
+    (NOTHING._replace(xdp=(5,)), "xdp", "id 5", "use --hook tc, or"),
+    (NOTHING._replace(qdisc="ingress", header=False), "tc", "ingress qdisc", "put clsact there"),
+    (NOTHING._replace(qdisc="ingress", header=False), "xdp", "bare IP", "count on the interface below"),
+    (NOTHING._replace(qdisc="ingress", xdp=(5,)), "auto", "ingress qdisc", "put clsact there"),
+    (NOTHING._replace(qdisc="ingress", xdp=(5,)), "xdp", "id 5", "have that one taken off"),
+])
+def test_hint_where_a_hook_has_no_room(link: Link, hook: str, what: str, do: str) -> None:
+    """The other hook is named only where it would work."""
+    with pytest.raises(HttptopError) as raised:
+        control._choose("eth0", link, hook)
+    assert what in raised.value.what
+    assert raised.value.do.startswith(do)
+
+
 def test_about_is_what_was_packed() -> None:
     """What is left in the kernel is read back; another layout is refused with what to do."""
     about = About(Hook.XDP_GENERIC, 7, False, (11, 0), 4026531840, START_NS)
@@ -129,7 +182,7 @@ def test_about_is_what_was_packed() -> None:
 
 def test_names_without_dots() -> None:
     """A BPF file system takes no dots; a colon, which it takes, is in no interface name."""
-    assert pins.directory("eth0.100") == pins.ROOT / "eth0:100"
+    assert pins.directory("eth0.100") == pins.root() / "eth0:100"
 
 
 class Nowhere:

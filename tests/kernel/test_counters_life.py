@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +40,17 @@ def count(frame, event, argument):
 sys.setprofile(count)
 from httptop.cli import main
 main(sys.argv[3:])
+"""
+# Removes an interface when the counters are about to be attached to it.
+VANISHING = """
+import subprocess, sys
+def remove(frame, event, argument):
+    if event == "call" and frame.f_code.co_name == "_attach":
+        sys.setprofile(None)
+        subprocess.run(["ip", "link", "del", sys.argv[1]], check=True)
+sys.setprofile(remove)
+from httptop.cli import main
+sys.exit(main(sys.argv[2:]))
 """
 AS_NOBODY = """
 import os, sys
@@ -97,6 +110,23 @@ def test_bpffs_is_mounted(wire: Site) -> None:
             with bare.counting(NAME, "tc"):
                 assert bare.run("cat", "/proc/mounts").count(" /sys/fs/bpf bpf ") == 1
                 assert bare.pinned() == [NAME, f"{NAME}/about", f"{NAME}/counts"]
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+def test_started_in_a_mount_namespace_that_ends(wire: Site, mounted: bool) -> None:
+    """`ip netns exec` gives /sys anew, without BPF: all that is pinned is where the whole machine sees it."""
+    inside = ("ip", "netns", "exec", wire.server.name, *HTTPTOP, "counters")
+    with host(wire.server) as machine:
+        if mounted:
+            machine.run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+        machine.run(*inside, "start", "-i", NAME, "--hook", "tc")
+        assert machine.pinned() == [NAME, f"{NAME}/about", f"{NAME}/counts"]
+        one_get(wire)
+        machine.reaches(NAME, ONE_GET)
+        assert f"run on {NAME} already" in machine.run(*inside, "start", "-i", NAME)
+        assert NAME in machine.run(*inside, "show")
+        assert machine.run(*inside, "stop") == f"no more counters on {NAME}\n"
+        assert machine.pinned() == []
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -254,6 +284,35 @@ def test_ingress_qdisc(wire: Site, here: Host) -> None:
     here.run("tc", "qdisc", "del", "dev", NAME, "ingress")
 
 
+@pytest.mark.parametrize("blocks", [("ingress_block", "22"), ("egress_block", "23")])
+def test_shared_block(here: Host, blocks: tuple[str, ...]) -> None:
+    """Filters that several interfaces share are not ours to add to: auto takes XDP, and tc says why not."""
+    here.run("tc", "qdisc", "add", "dev", NAME, *blocks, "clsact")
+    code, complaint = here.refused("start", "-i", NAME, "--hook", "tc")
+    assert (code, "(a block)" in complaint, "--hook xdp" in complaint) == (1, True, True)
+    with here.counting(NAME, "auto") as said:
+        assert "native XDP" in said
+    assert "_block 2" in here.attached(NAME)
+    here.run("tc", "qdisc", "del", "dev", NAME, "clsact")
+
+
+@pytest.mark.parametrize("place", ["", f"/{NAME}", f"/{NAME}/something", f"/{NAME}/about", f"/{NAME}/counts"])
+def test_pins_of_others(wire: Site, place: str) -> None:
+    """What others pin where ours would be is neither shown nor stopped nor replaced; start says what is in the way."""
+    with host(wire.server) as machine, someone_elses_xdp() as (_, number):
+        machine.run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+        where = f"/sys/fs/bpf/httptop{place}"
+        machine.run("mkdir", "-p", where.rpartition("/")[0])
+        machine.run("bpftool", "prog", "pin", "id", str(number), where)
+        assert machine.counters("show").startswith("no counters are running")
+        assert machine.refused("show", "-i", NAME)[0] == 1
+        assert machine.counters("stop") == "no counters are running\n"
+        assert machine.counters("stop", "-i", NAME) == f"no counters run on {NAME}\n"
+        code, complaint = machine.refused("start", "-i", NAME, "--hook", "tc")
+        assert (code, f"{NAME} holds what" in complaint) == (1, True)
+        machine.run("bpftool", "prog", "show", "pinned", where)
+
+
 def pair(where: Namespace, name: str) -> None:
     """One more veth pair within a namespace, up."""
     ip("-n", where.name, "link", "add", name, "type", "veth", "peer", "name", "other0")
@@ -279,6 +338,97 @@ def test_interface_removed(wire: Site, here: Host, hook: str) -> None:
     assert here.counters("stop", "-i", name) == f"no more counters on {name}\n"
 
 
+def rename(where: Namespace, name: str, new: str) -> None:
+    """Give an interface another name."""
+    ip("-n", where.name, "link", "set", name, "down")
+    ip("-n", where.name, "link", "set", name, "name", new, "up")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_interface_renamed(wire: Site, here: Host, hook: str) -> None:
+    """It is known by both names; no second set is started on it, and a new one of its old name is another one."""
+    pair(wire.server, "veth8")
+    here.counters("start", "-i", "veth8", "--hook", hook)
+    rename(wire.server, "veth8", "veth9")
+    assert "veth8 (now veth9): " in here.counters("show", "-i", "veth9")
+    ip("-n", wire.server.name, "link", "add", "veth8", "type", "veth", "peer", "name", "other8")
+    for name in ("veth8", "veth9"):
+        code, complaint = here.refused("start", "-i", name, "--hook", hook)
+        assert (code, "started on veth8 run on veth9 now" in complaint) == (1, True)
+        assert "stop -i veth8" in complaint
+    assert here.shown("veth8")["now"] == "veth9"
+    assert here.counters("stop", "-i", "veth9") == "no more counters on veth9\n"
+    assert "httptop" not in here.attached("veth9")
+    for name in ("veth8", "veth9"):
+        assert "clsact" not in here.attached(name)
+        ip("-n", wire.server.name, "link", "del", name)
+
+
+def test_interface_moved(wire: Site, here: Host) -> None:
+    """Its XDP program goes along: stop says so where the interface was, and stops it where it is."""
+    pair(wire.server, "veth9")
+    here.counters("start", "-i", "veth9", "--hook", "xdp")
+    ip("-n", wire.server.name, "link", "set", "veth9", "netns", wire.client.name)
+    for verb in ("start", "stop"):
+        if verb == "start":
+            ip("-n", wire.server.name, "link", "add", "veth9", "type", "veth", "peer", "name", "other9")
+        code, complaint = here.refused(verb, "-i", "veth9")
+        assert (code, "another network namespace" in complaint) == (1, True)
+    assert here.shown("veth9")["attached"]
+    elsewhere = here.also(wire.client)
+    assert "run on veth9 already" in elsewhere.counters("start", "-i", "veth9")
+    assert elsewhere.counters("stop", "-i", "veth9") == "no more counters on veth9\n"
+    assert "xdp" not in elsewhere.attached("veth9")
+    for end in (wire.client, wire.server):
+        ip("-n", end.name, "link", "del", "veth9")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_stop_that_may_not(here: Host, hook: str) -> None:
+    """Without CAP_NET_ADMIN nothing is stopped, and what counts is still shown."""
+    with here.counting(NAME, hook):
+        words = ("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", *HTTPTOP, "counters", "stop")
+        done = subprocess.run(here.command(*words), capture_output=True, text=True, check=False)
+        assert (done.returncode, "CAP_NET_ADMIN" in done.stderr, "attach" in done.stderr) == (3, True, False)
+        assert here.shown(NAME)["attached"]
+
+
+@pytest.mark.parametrize(("hook", "healer"), [("tc", "start"), ("tc", "stop"), ("xdp", "start"), ("xdp", "stop")])
+def test_pins_vanish(wire: Site, hook: str, healer: str) -> None:
+    """Who unmounts the BPF file system takes the pins; the next start or stop takes off what no pin tells of."""
+    with host(wire.server) as machine:
+        machine.counters("start", "-i", NAME, "--hook", hook)
+        machine.run("umount", "/sys/fs/bpf")
+        assert "httptop" in machine.attached(NAME)
+        if healer == "start":
+            with machine.counting(NAME, hook):
+                assert machine.attached(NAME).count("httptop_in") == 1
+        else:
+            assert machine.counters("stop", "-i", NAME) == f"no more counters on {NAME}\n"
+        assert "httptop" not in machine.attached(NAME)
+        subprocess.run(machine.command("tc", "qdisc", "del", "dev", NAME, "clsact"), capture_output=True, check=False)
+
+
+def test_strays_of_others(here: Host, foreign_xdp: int) -> None:
+    """A filter and an XDP program that are not ours are no strays."""
+    here.run("tc", "qdisc", "add", "dev", NAME, "clsact")
+    here.run("tc", *FILTER)
+    assert here.counters("stop", "-i", NAME) == f"no counters run on {NAME}\n"
+    assert "pref 7 u32" in here.attached(NAME)
+    assert f"prog/xdp id {foreign_xdp} " in here.attached(NAME)
+    here.run("tc", "qdisc", "del", "dev", NAME, "clsact")
+
+
+@pytest.mark.parametrize("way", ["ingress", "egress"])
+def test_one_filter_removed(here: Host, way: str) -> None:
+    """What the other one counts is not called final."""
+    with here.counting(NAME, "tc"):
+        here.run("tc", "filter", "del", "dev", NAME, way)
+        [other] = {"ingress", "egress"} - {way}
+        until(lambda: here.shown(NAME)["counting"] == [other], "show to notice")
+        assert f"only {other} still counts" in here.counters("show")
+
+
 def test_two_interfaces(wire: Site, here: Host) -> None:
     """Each counts its own traffic; stop with a name stops that one, stop without one stops the rest."""
     pair(wire.server, "veth9")
@@ -293,6 +443,13 @@ def test_two_interfaces(wire: Site, here: Host) -> None:
     assert {row["interface"] for row in json.loads(here.counters("show", "--json"))["interfaces"]} == {"lo", NAME}
     assert here.counters("stop") == f"no more counters on lo\nno more counters on {NAME}\n"
     ip("-n", wire.server.name, "link", "del", "veth9")
+
+
+@pytest.mark.parametrize("wrong", ["nope0", "any"])
+def test_one_wrong_name_of_several(here: Host, wrong: str) -> None:
+    """Nothing is started when one of the names is wrong."""
+    assert here.refused("start", "-i", f"{NAME},{wrong}")[0] == 2
+    assert here.counters("show").startswith("no counters are running")
 
 
 def test_other_network_namespace(wire: Site, here: Host) -> None:
@@ -327,3 +484,43 @@ def test_killed_while_it_starts(here: Host, hook: str, function: str, nth: int, 
         assert "counting on" in here.counters("start", "-i", NAME, "--hook", hook)
         assert here.shown(NAME)["attached"]
     here.counters("stop")
+
+
+@pytest.mark.parametrize(("hook", "function", "nth", "healer"), [
+    ("tc", "detach", 1, "stop"),  # nothing done
+    ("tc", "_remove_filter", 2, "start"),  # one filter of two is left
+    ("tc", "_kind", 1, "stop"),  # the qdisc is
+    ("tc", "remove", 1, "start"),  # the pins are
+    ("xdp", "_remove_xdp", 1, "start"),
+    ("xdp", "remove", 1, "stop"),
+])
+def test_killed_while_it_stops(here: Host, hook: str, function: str, nth: int, healer: str) -> None:
+    """Killed anywhere, a stop leaves what can be seen, as it is; the next start or stop clears it."""
+    here.counters("start", "-i", NAME, "--hook", hook)
+    words = [sys.executable, "-c", SUICIDE, function, str(nth), "counters", "stop"]
+    assert subprocess.run(here.command(*words), check=False).returncode == -signal.SIGKILL
+    whole = function in ("detach", "_remove_xdp")
+    until(lambda: here.shown(NAME)["attached"] == whole, "show to notice")
+    if healer == "start":
+        here.counters("start", "-i", NAME, "--hook", hook)
+        assert here.shown(NAME)["attached"]
+    assert here.counters("stop") == f"no more counters on {NAME}\n"
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_interface_vanishes_while_it_starts(wire: Site, here: Host, hook: str) -> None:
+    """Start says what the kernel says, and leaves nothing."""
+    pair(wire.server, "veth9")
+    words = [sys.executable, "-c", VANISHING, "veth9", "counters", "start", "-i", "veth9", "--hook", hook]
+    done = subprocess.run(here.command(*words), capture_output=True, text=True, check=False)
+    assert (done.returncode, "No such device" in done.stderr) == (1, True), done.stderr
+
+
+def test_loader_killed(here: Host) -> None:
+    """When the child that compiles is killed, start says that it gave no answer, and leaves nothing."""
+    words = here.command(*HTTPTOP, "counters", "start", "-i", NAME, "--hook", "tc")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        os.kill(int(until(lambda: children.read_text().split(), "the loader")[0]), signal.SIGKILL)
+        _, complaint = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, "gave no answer" in complaint) == (3, True)

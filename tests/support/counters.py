@@ -21,7 +21,10 @@ from tests.support.net import Namespace
 from tests.support.poll import until
 from tests.support.program import HTTPTOP
 
-UNMOUNTED = "while umount /sys/fs/bpf 2>/dev/null; do :; done; echo ready; exec sleep infinity"
+# Who looks for the machine's first process finds this one, so that nothing gets into the real BPF file system.
+FIRST = "mount --bind /proc/$$ /proc/1"
+UNMOUNTED = "while umount /sys/fs/bpf 2>/dev/null; do :; done"
+READY = "echo ready; exec sleep infinity"
 PINS = "/sys/fs/bpf/httptop"
 PROG_LOAD, PROG_TYPE_XDP = 5, 6
 PASS_ALL = bytes.fromhex("b7000000020000009500000000000000")  # r0 = XDP_PASS; exit
@@ -134,7 +137,7 @@ def set_xdp(where: Namespace, ifindex: int, fd: int) -> None:
 @contextlib.contextmanager
 def host(where: Namespace) -> Iterator[Host]:
     """All that is pinned there ends with it."""
-    words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", UNMOUNTED]
+    words = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", f"{FIRST}; {UNMOUNTED}; {READY}"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
