@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from httptop.counters import attach
@@ -16,7 +17,7 @@ from tests.bench.arena import Arena
 from tests.bench.programs import run_statistics, statistics_on
 from tests.bench.rows import Row
 from tests.support import bpf
-from tests.support.counters import Host, host, set_xdp, someone_elses_xdp
+from tests.support.counters import Host, empty_tc, host, set_xdp, someone_elses_xdp
 from tests.support.net import Site, site
 from tests.support.nginx import Nginx, nginx
 
@@ -24,24 +25,30 @@ INTERFACE = "veth0"
 SLICE_S = 0.2
 SETTLE_S = 0.1  # what the switching leaves to be done is no part of what it costs to count
 
-Switch = Callable[[bool], None]
+OURS, EMPTY, NONE = "ours", "empty", "none"
+Switch = Callable[[str], None]
 
 
 def counters(arena: Arena) -> Iterator[Row]:
     """Nginx behind a veth pair and wrk at full speed: what the server keeps of its speed, and ns per packet.
 
-    One long run, in which the program is put on and taken off every SLICE_S, so that whatever else the machine does
-    meets both alike. With XDP, a program that does nothing takes its place: veth copies packets for any XDP program,
-    and that is not ours to measure.
+    One long run, in which the program changes every SLICE_S, so that whatever else the machine does meets all alike. A
+    program that does nothing shows what the place costs: clsact asks it for each packet, and for any XDP program veth
+    copies each. That is not ours to measure, so with XDP it stands for no program.
     """
-    values = 15 if arena.quick else 80
+    values = 15 if arena.quick else 60
     with tempfile.TemporaryDirectory() as folder, site() as wire, host(wire.server) as here, \
             nginx(Path(folder), wire.server, workers=1, log=False) as server:
-        for hook, switched, note in (("tc", _tc, "against none"), ("xdp", _xdp, "against an empty XDP program")):
+        for hook, switched, whats in (("tc", _tc, (OURS, EMPTY, NONE)), ("xdp", _xdp, (OURS, EMPTY))):
             with here.counting(INTERFACE, hook), _busy(wire, server):
                 with switched(wire, here) as switch:
-                    kept = [_kept(server, switch) for _ in range(values)]
-                yield Row(f"counters: server keeps with {hook}", kept, 3, f"{note}; nobody reads")
+                    speeds = [_speeds(server, switch, whats) for _ in range(values)]
+                for what, against in itertools.pairwise(whats):
+                    kept = [speed[what] / speed[against] for speed in speeds]
+                    yield Row(f"counters: server keeps, {hook}, {what} against {against}", kept, 3, "nobody reads")
+                if hook == "tc":
+                    kept = [speed[OURS] / speed[NONE] for speed in speeds]
+                    yield Row("counters: server keeps, tc, ours against none", kept, 3, "nobody reads")
                 for name, number in zip(("in", "out"), here.about(INTERFACE).programs, strict=True):
                     if number:
                         costs = [_ns_per_run(number) for _ in range(11)]
@@ -65,15 +72,20 @@ def _busy(wire: Site, server: Nginx) -> Iterator[None]:
 def _tc(wire: Site, here: Host) -> Iterator[Switch]:
     about = here.about(INTERFACE)._replace(made_clsact=False)
     fds = [programs.program_fd(number) for number in about.programs]
+    with empty_tc() as (empty, number):
+        others = about._replace(programs=(number, number))
 
-    def switch(on: bool) -> None:
-        with wire.server.entered():
-            attach.detach(about)
-            if on:
-                attach.add_filters(about.ifindex, about.programs, fds)
+        def switch(what: str) -> None:
+            with wire.server.entered():
+                for each in (about, others):
+                    attach.detach(each)
+                if what == OURS:
+                    attach.add_filters(about.ifindex, about.programs, fds)
+                elif what == EMPTY:
+                    attach.add_filters(about.ifindex, others.programs, [empty, empty])
 
-    yield switch
-    switch(True)
+        yield switch
+        switch(OURS)
     for fd in fds:
         os.close(fd)
 
@@ -83,24 +95,24 @@ def _xdp(wire: Site, here: Host) -> Iterator[Switch]:
     about = here.about(INTERFACE)
     ours = programs.program_fd(about.programs[0])
     with someone_elses_xdp() as (empty, _):
-        yield lambda on: set_xdp(wire.server, about.ifindex, ours if on else empty)
+        yield lambda what: set_xdp(wire.server, about.ifindex, ours if what == OURS else empty)
         set_xdp(wire.server, about.ifindex, ours)
     os.close(ours)
 
 
-def _kept(server: Nginx, switch: Switch) -> float:
-    """Share of its speed that the server keeps, over four slices: what gets faster or slower all the while is no part.
+def _speeds(server: Nginx, switch: Switch, whats: Sequence[str]) -> dict[str, float]:
+    """With each of them, there and back again: what gets faster or slower all the while is no part.
 
     Many of these and their median, rather than few long ones: what else the machine does comes in bursts.
     """
-    speed = {True: 0.0, False: 0.0}
-    for on in (True, False, False, True):
-        switch(on)
+    speeds = dict.fromkeys(whats, 0.0)
+    for what in (*whats, *reversed(whats)):
+        switch(what)
         time.sleep(SETTLE_S)
         before, began = server.requests(), time.monotonic()
         time.sleep(SLICE_S)
-        speed[on] += (server.requests() - before) / (time.monotonic() - began)
-    return speed[True] / speed[False]
+        speeds[what] += (server.requests() - before) / (time.monotonic() - began)
+    return speeds
 
 
 def _ns_per_run(program: int) -> float:

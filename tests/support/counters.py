@@ -26,8 +26,8 @@ FIRST = "mount --bind /proc/$$ /proc/1"
 UNMOUNTED = "while umount /sys/fs/bpf 2>/dev/null; do :; done"
 READY = "echo ready; exec sleep infinity"
 PINS = "/sys/fs/bpf/httptop"
-PROG_LOAD, PROG_TYPE_XDP = 5, 6
-PASS_ALL = bytes.fromhex("b7000000020000009500000000000000")  # r0 = XDP_PASS; exit
+PROG_LOAD, PROG_TYPE_SCHED_CLS, PROG_TYPE_XDP = 5, 3, 6
+XDP_PASS, TC_ACT_UNSPEC = 2, -1
 OURS = {"httptop_in", "httptop_out", "counts", "about", "starts"}
 
 
@@ -117,15 +117,21 @@ def ours() -> set[bpf.Object]:
 
 
 @contextlib.contextmanager
-def someone_elses_xdp(kind: int = PROG_TYPE_XDP) -> Iterator[tuple[int, int]]:
+def someone_elses_xdp(kind: int = PROG_TYPE_XDP, verdict: int = XDP_PASS) -> Iterator[tuple[int, int]]:
     """(fd, id) of the shortest XDP program, which passes all; or of another `kind` of program."""
-    code, licence = ctypes.create_string_buffer(PASS_ALL, len(PASS_ALL)), ctypes.create_string_buffer(b"GPL")
-    fd, _ = bpf.call(PROG_LOAD, struct.pack("=IIQQ", kind, len(PASS_ALL) // 8, ctypes.addressof(code),
+    code = struct.pack("=BBhi", 0xB7, 0, 0, verdict) + struct.pack("=BBhi", 0x95, 0, 0, 0)  # r0 = verdict; exit
+    text, licence = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(b"GPL")
+    fd, _ = bpf.call(PROG_LOAD, struct.pack("=IIQQ", kind, len(code) // 8, ctypes.addressof(text),
                                             ctypes.addressof(licence)))
     try:
         yield fd, struct.unpack_from("=I", bpf.info(fd), 4)[0]
     finally:
         os.close(fd)
+
+
+def empty_tc() -> contextlib.AbstractContextManager[tuple[int, int]]:
+    """(fd, id) of the shortest direct-action program, which leaves all to others."""
+    return someone_elses_xdp(PROG_TYPE_SCHED_CLS, TC_ACT_UNSPEC)
 
 
 def set_xdp(where: Namespace, ifindex: int, fd: int) -> None:
