@@ -119,6 +119,11 @@ def fit_middle(text: str, cells: int, glyphs: Glyphs = UNICODE) -> str:
     return start + glyphs.ellipsis + head(text[::-1], cells - 1 - width(start))[::-1]
 
 
+def behind_host(host: str, path: str) -> str:
+    """The path as it stands behind its host: what is none ("*", "(other)") stands apart."""
+    return f" {path}" if host and path and not path.startswith("/") else path
+
+
 def clean_middle(text: str, cells: int, glyphs: Glyphs = UNICODE) -> str:
     """Text from the network, of any length, in at most `cells` cells: made safe and cut in the middle."""
     if len(text) > 2 * cells + 2:  # no escape is shorter than its character: what is cut here would be cut anyway

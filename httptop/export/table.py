@@ -85,7 +85,7 @@ def _latency(latency: Latency | None, names: Sequence[str], glyphs: Glyphs) -> L
 def _url(row: UrlRow, glyphs: Glyphs) -> Line:
     return (row.method, str(row.requests), render.rate(row.rate_per_s),
             *(_class(row.statuses, leading) for leading in (2, 3, 4, 5)),
-            *_latency(row.latency_ms, ("p50", "p95", "p99"), glyphs), row.host + row.path)
+            *_latency(row.latency_ms, ("p50", "p95", "p99"), glyphs), row.host + render.behind_host(row.host, row.path))
 
 
 def _process(row: ProcessRow, glyphs: Glyphs) -> Line:

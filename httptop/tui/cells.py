@@ -40,7 +40,7 @@ def method(name: str, cells: int, glyphs: Glyphs) -> Line:
 
 def url(host: str, path: str, cells: int, glyphs: Glyphs) -> Line:
     """Host and path in at most `cells`; of the two the path matters more, of each its beginning and its end."""
-    host, path = host[:4096], path or ""
+    host, path = host[:4096], render.behind_host(host, path or "")
     whole = render.width(render.clean_middle(host, cells, glyphs)) + render.width(
         render.clean_middle(path, cells, glyphs))
     host_room = cells if whole <= cells else max(cells // 3, cells - _wanted(path, cells, glyphs))

@@ -158,3 +158,10 @@ def test_imports_no_screen() -> None:
     """The plain table needs it too: neither Textual nor Rich is loaded."""
     code = "import sys, httptop.render; print(*{'textual', 'rich'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+
+
+@pytest.mark.parametrize(("host", "path", "shown"), [
+    ("h", "/a", "/a"), ("h", "(other)", " (other)"), ("h", "*", " *"), ("", "*", "*"), ("h", "", "")])
+def test_what_is_no_path_stands_apart(host: str, path: str, shown: str) -> None:
+    """Behind a host it would read as a part of its name."""
+    assert render.behind_host(host, path) == shown
