@@ -138,7 +138,7 @@ class Engine:
             self._candidates[METHODS.index(method)] += count
             self._candidates[records.Counter.C1XX + status // 100 - 1] += count
             self._history.spread(self._counted_ns, batch.now_ns, count)
-        if batch.counted:
+        if batch.counted is not None:
             self._counted_ns = batch.now_ns
 
     def _new_flow(self, key: bytes) -> Flow:

@@ -86,7 +86,7 @@ class InKernel:
             self._board.want(self._samples)
         self._afford(batch.now_ns)
         self.counts = self.counts or bool(batch.counted)
-        for kernel_cell, response_bytes, latency in batch.counted:
+        for kernel_cell, response_bytes, latency in batch.counted or ():
             method, status, (cell, server, client) = self._cells[kernel_cell]
             while cell.into is not None:
                 cell = cell.into

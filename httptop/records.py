@@ -160,7 +160,7 @@ class Held(NamedTuple):
 class Batch(NamedTuple):
     """What a Source read at once. `counters` are absolute (COUNTERS ints, summed over CPUs).
 
-    `counted` and `held` are what the kernel's fast path did with messages that are in no record; see Source.look.
+    `counted` and `held` are what the kernel's fast path did with messages that are in no record; None: not looked at.
     """
 
     records: list[Record]
@@ -168,7 +168,7 @@ class Batch(NamedTuple):
     counters: tuple[int, ...]
     now_ns: int
     eof: bool = False
-    counted: Sequence[Counted] = ()
+    counted: Sequence[Counted] | None = None
     held: Sequence[Held] | None = None
 
 

@@ -74,7 +74,8 @@ class Board:
         self._factor = factor | 1
         SETTINGS.pack_into(self._maps["settings"], 0, self._seed, self._factor, 0, 0, 0)
         self._templates: set[int] = set()
-        self._strangers: dict[bytes, int] = {}  # where they are, of those that were not overwritten
+        self._strangers: set[bytes] = set()  # those that were not overwritten
+        self._stranger_at: dict[int, bytes] = {}
         self._cells: dict[int, tuple[int, bytes]] = {}  # what was read last: bytes, and the histogram as it lies there
 
     def unteach(self) -> None:
@@ -151,7 +152,9 @@ class Board:
         self._publish("strangers", at + 16, 0)
         self._maps["strangers"][at : at + 16] = address
         self._publish("strangers", at + 16, 1)
-        self._strangers = {known: place for known, place in self._strangers.items() if place != at} | {address: at}
+        self._strangers.discard(self._stranger_at.get(at, b""))
+        self._strangers.add(address)
+        self._stranger_at[at] = address
 
     def want(self, samples: int) -> None:
         """So many of the next exchanges are to come one by one although they are known."""

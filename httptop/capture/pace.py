@@ -42,7 +42,7 @@ class Pace:
         """As long as was worked since the last time, at least; while there is little to read, until there is much."""
         worked_s = time.thread_time() - self._rested_s
         nap_s = max(min(timeout_s, BUSY_NAP_S if self._busy else IDLE_NAP_S), min(worked_s, REST_MAX_S))
-        if self._busy or self._board is None or self._ring is None:
+        if self._busy or worked_s > BUSY_NAP_S or self._board is None or self._ring is None:
             time.sleep(nap_s)
         else:
             self._board.wake(WAKE_RECORDS)
