@@ -110,6 +110,9 @@ class Asking(Live):
         group = self._pane().selected
         if isinstance(group, UrlGroup | InFlightRow | Exchange):
             path = group.target if isinstance(group, Exchange) else group.path
+            if path and not path.startswith("/"):
+                self.notify(f"{path} stands for no URL", title="not copied", markup=False)
+                return
             command = curl(group.method or "GET", group.host, path)
             self.app.copy_to_clipboard(command)
             self.notify(render.fit(command, 120), title="copied", markup=False)

@@ -408,6 +408,16 @@ async def test_copy_as_curl() -> None:
         assert app.clipboard == "curl http://api.shop.example/v1/products"
 
 
+async def test_what_is_no_url_is_not_copied() -> None:
+    """`(other)` stands for many requests: a command that asks for it would ask for nothing that was seen."""
+    busiest = max(snapshots.calm().cells, key=lambda cell: cell.requests)
+    others = dataclasses.replace(snapshots.calm(), cells=(dataclasses.replace(busiest, path="(other)"),))
+    async with running(others) as (app, pilot):
+        await pilot.press("down", "up", "c")
+        assert [note.title for note in app._notifications] == ["not copied"]
+        assert not app.clipboard
+
+
 @pytest.mark.parametrize(("method", "host", "path", "command"), [
     ("GET", "a", "/?x=1&y=2", "curl 'http://a/?x=1&y=2'"),
     ("POST", "a", "/", "curl --request POST http://a/"),
