@@ -7,6 +7,7 @@ Units are in the names. Epoch times are nanoseconds since 1970 (UTC). Counts are
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 Counts = tuple[tuple[str, int], ...]
 
@@ -26,8 +27,7 @@ class Process:
         return self.pid
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """The finest count: exchanges of one (method, host, path, status, server, client).
 
     `status` None: not answered (yet). `method` "" : responses whose request was never seen (`requests` is 0).
@@ -50,8 +50,7 @@ class Cell:
     response_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(NamedTuple):
     """Quantiles over answered exchanges, milliseconds."""
 
     p50: float
@@ -60,8 +59,7 @@ class Latency:
     max: float
 
 
-@dataclass(frozen=True, slots=True)
-class UrlRow:
+class UrlRow(NamedTuple):
     """One (method, host, path). `path` has no query unless it was asked to be kept."""
 
     method: str
@@ -77,8 +75,7 @@ class UrlRow:
     clients: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessRow:
+class ProcessRow(NamedTuple):
     """One process in one role. `process` None: requests with no known process in that role."""
 
     process: Process | None
@@ -93,8 +90,7 @@ class ProcessRow:
     attribution: Counts
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One request with its answer. `method` None: the request was not seen; `status` None: it was not answered.
 
     `ts_ns` is when the request was complete (the response began, if there is no request). Endpoints are 18 bytes:
@@ -118,8 +114,7 @@ class Exchange:
     client_how: str
 
 
-@dataclass(frozen=True, slots=True)
-class InFlightRow:
+class InFlightRow(NamedTuple):
     """A request that waits for its answer now."""
 
     method: str
@@ -130,8 +125,7 @@ class InFlightRow:
     client: Process | None
 
 
-@dataclass(frozen=True, slots=True)
-class LossRow:
+class LossRow(NamedTuple):
     """Something httptop knows it did not see, by cause, with what to do about it."""
 
     reason: str
@@ -139,8 +133,7 @@ class LossRow:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptRow:
+class AcceptRow(NamedTuple):
     """Connections that one process accepted."""
 
     process: Process
@@ -148,8 +141,7 @@ class AcceptRow:
     accepts_per_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class AttributionRow:
+class AttributionRow(NamedTuple):
     """How many exchanges were given to `process` (None: to nobody) in `role` by source `how`."""
 
     process: Process | None
@@ -158,8 +150,7 @@ class AttributionRow:
     exchanges: int
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(NamedTuple):
     """Messages delivered to the tables + candidates lost; `by_method` and `by_status` ("2xx") leave out zeros."""
 
     requests: int = 0
@@ -168,8 +159,7 @@ class Totals:
     by_status: Counts = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SelfCost:
+class SelfCost(NamedTuple):
     """What httptop itself costs; None where the host does not tell."""
 
     cpu_percent: float | None = None
@@ -181,8 +171,7 @@ class SelfCost:
     owners_written: int | None = None  # how often that was learned since the start
 
 
-@dataclass(frozen=True, slots=True)
-class SourceInfo:
+class SourceInfo(NamedTuple):
     """Where the messages come from: `kind` is "live" or "file"; and what is around, as far as the source knows.
 
     `gone`: interfaces that are not there now. `busy`: other ones with traffic now, busiest first. `listening`: TCP
@@ -197,15 +186,14 @@ class SourceInfo:
     listening: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """All that is known at one moment."""
 
-    source: SourceInfo = field(default_factory=SourceInfo)
+    source: SourceInfo = SourceInfo()
     start_ns: int = 0
     end_ns: int = 0
     rate_window_s: float = 1.0
-    totals: Totals = field(default_factory=Totals)
+    totals: Totals = Totals()
     requests_per_s: float = 0.0
     history: tuple[int, ...] = ()  # requests in each of the last full seconds, oldest first
     completeness: float = 1.0
@@ -218,7 +206,7 @@ class Snapshot:
     sampled: bool = False  # `exchanges` lacks most of those that the kernel has counted itself
     losses: tuple[LossRow, ...] = ()  # every reason, also at 0
     skipped: Counts = ()
-    self_cost: SelfCost = field(default_factory=SelfCost)
+    self_cost: SelfCost = SelfCost()
 
     @property
     def seconds(self) -> float:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
 
 from httptop.capture import Source
 from httptop.engine import Engine
@@ -124,7 +123,7 @@ def finish(source: Source, engine: Engine) -> Snapshot:
 
 def _snapshot(source: Source, engine: Engine, now_ns: int) -> Snapshot:
     """With what the source knows by now: interfaces go and come."""
-    return replace(engine.snapshot(now_ns, source.cost()), source=source.info)
+    return engine.snapshot(now_ns, source.cost())._replace(source=source.info)
 
 
 class Worker:

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -153,7 +152,7 @@ class LiveSource:
         if self._attribution is not None:
             entries += self._attribution.seeded
         run_ns, measured = maps.run_statistics(self._fds["program"][0])
-        return replace(self._meter.read(), bpf_runs=counters[Counter.PACKETS],
+        return self._meter.read()._replace(bpf_runs=counters[Counter.PACKETS],
                        bpf_ns_per_run=run_ns / measured if measured else None,
                        owners=min(max(entries, 0), OWNERS), owners_max=OWNERS, owners_written=counters[Counter.OWNERS])
 
@@ -279,7 +278,7 @@ class LiveSource:
             raise HttptopError(f"interface {', '.join(gone)} has vanished",
                                "start again when it is back, or use -i any")
         if self._around.look(time.monotonic()) or gone != self.info.gone:
-            self.info = replace(self.info, gone=gone, busy=self._around.busy, listening=self._around.listening)
+            self.info = self.info._replace(gone=gone, busy=self._around.busy, listening=self._around.listening)
 
 
 def _os_release() -> str:

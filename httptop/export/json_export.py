@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, fields
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
 
@@ -15,7 +14,7 @@ SCHEMA = "httptop.snapshot/1"
 
 Json: TypeAlias = dict[str, Any]
 
-_QUANTILES = tuple(field.name for field in fields(Latency))
+_QUANTILES = Latency._fields
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -45,9 +44,9 @@ def snapshot_object(snapshot: Snapshot, view: View = EVERYTHING) -> Json:
         "urls": [_url(row) for row in view.urls(snapshot, view.rows)[0]],
         "processes": [_process(row) for row in view.processes(snapshot)[:view.rows]],
         "in_flight": [_waiting(row) for row in view.in_flight(snapshot)[:view.rows]],
-        "losses": [asdict(row) for row in snapshot.losses],
+        "losses": [row._asdict() for row in snapshot.losses],
         "skipped": dict(snapshot.skipped),
-        "self": asdict(snapshot.self_cost),
+        "self": snapshot.self_cost._asdict(),
     }
 
 
@@ -68,7 +67,6 @@ def filter_object(view: View) -> Json:
 
 
 def _latency(latency: Latency | None) -> Json | None:
-    # not asdict(), which takes half as long as all the rest of a row
     return {name: round(getattr(latency, name), 3) for name in _QUANTILES} if latency else None
 
 

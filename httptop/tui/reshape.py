@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from httptop import stats
 from httptop.snapshot import Cell, Counts, LossRow, Snapshot, Totals
@@ -18,10 +17,9 @@ def without_query(path: str) -> str:
 
 def with_paths(snapshot: Snapshot, of: Callable[[str], str]) -> Snapshot:
     """Every path through `of`; what becomes the same URL is one row."""
-    return replace(
-        snapshot, cells=tuple(replace(cell, path=of(cell.path)) for cell in snapshot.cells),
-        in_flight=tuple(replace(row, path=of(row.path)) for row in snapshot.in_flight),
-        exchanges=tuple(replace(row, path=of(row.path)) for row in snapshot.exchanges))
+    return snapshot._replace(cells=tuple(cell._replace(path=of(cell.path)) for cell in snapshot.cells),
+        in_flight=tuple(row._replace(path=of(row.path)) for row in snapshot.in_flight),
+        exchanges=tuple(row._replace(path=of(row.path)) for row in snapshot.exchanges))
 
 
 def since(snapshot: Snapshot, before: Snapshot) -> Snapshot:
@@ -33,12 +31,11 @@ def since(snapshot: Snapshot, before: Snapshot) -> Snapshot:
     lost = {row.reason: row.events for row in before.losses}
     accepted = {row.process: row.accepts for row in before.accepts}
     how = {(row.process, row.role, row.how): row.exchanges for row in before.attribution}
-    return replace(
-        snapshot, start_ns=before.end_ns, totals=totals,
+    return snapshot._replace(start_ns=before.end_ns, totals=totals,
         completeness=min(delivered / totals.requests, 1.0) if totals.requests else 1.0,
         cells=tuple(cell for cell in cells if cell.requests or cell.responses or cell.recent),
-        accepts=tuple(replace(row, accepts=row.accepts - accepted.get(row.process, 0)) for row in snapshot.accepts),
-        attribution=tuple(replace(row, exchanges=row.exchanges - how.get((row.process, row.role, row.how), 0))
+        accepts=tuple(row._replace(accepts=row.accepts - accepted.get(row.process, 0)) for row in snapshot.accepts),
+        attribution=tuple(row._replace(exchanges=row.exchanges - how.get((row.process, row.role, row.how), 0))
                           for row in snapshot.attribution),
         exchanges=tuple(row for row in snapshot.exchanges if row.ts_ns > before.end_ns),
         losses=tuple(LossRow(row.reason, row.events - lost.get(row.reason, 0), row.remedy) for row in snapshot.losses),
@@ -57,7 +54,7 @@ def _less(cell: Cell, before: Cell | None) -> Cell:
                     if count > counts.get(index, 0))
     # The exact maximum may be of before: the slowest bucket that is left is right within its step.
     slowest = min(cell.latency_max_ns, stats.bucket_ns(latency[-1][0] + 1)) if latency else 0
-    return replace(cell, requests=max(cell.requests - before.requests, 0),
+    return cell._replace(requests=max(cell.requests - before.requests, 0),
                    responses=max(cell.responses - before.responses, 0), latency=latency, latency_max_ns=slowest,
                    response_bytes=max(cell.response_bytes - before.response_bytes, 0))
 

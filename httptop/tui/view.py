@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from httptop import rollup
@@ -66,7 +65,7 @@ class View:
 
         if snapshot.rate_window_s < WINDOW_MIN_S:  # the first one: two requests in a millisecond are no 2,000 a second
             per_s = snapshot.requests_per_s * snapshot.rate_window_s / WINDOW_MIN_S
-            snapshot = replace(snapshot, rate_window_s=WINDOW_MIN_S, requests_per_s=per_s)
+            snapshot = snapshot._replace(rate_window_s=WINDOW_MIN_S, requests_per_s=per_s)
         if self._reset is not None:
             snapshot = reshape.since(snapshot, self._reset)
         if self.hide_query:

@@ -151,7 +151,7 @@ def test_rows_and_order() -> None:
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_table_fits(width: int, ascii_only: bool) -> None:
     """No line is wider than asked for, and none holds a control character."""
-    hostile = replace(full(), source=SourceInfo("file", (), "x\x1b[2J\xe9.pcap"))
+    hostile = full()._replace(source=SourceInfo("file", (), "x\x1b[2J\xe9.pcap"))
     text = table.render_table(hostile, width=width, ascii_only=ascii_only)
     assert max(map(len, text.splitlines())) <= width
     assert all(line.isprintable() for line in text.splitlines())
@@ -178,7 +178,7 @@ def test_table_is_bounded_and_says_so() -> None:
 
 def test_table_tells_losses() -> None:
     """A table of an incomplete snapshot says what was lost and what to do."""
-    lossy = replace(full(), losses=(LossRow("ring_request", 30, "narrow it with --port"),), completeness=0.81)
+    lossy = full()._replace(losses=(LossRow("ring_request", 30, "narrow it with --port"),), completeness=0.81)
     text = table.render_table(lossy)
     assert "INCOMPLETE: 81.0% of the requests are in the tables" in text
     assert "30 lost, ring_request: narrow it with --port" in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 
 import pytest
@@ -27,8 +26,7 @@ def later(rng: random.Random, cell: Cell) -> Cell:
     for _ in range(rng.randrange(4)):
         bucket = rng.randrange(900, 930)
         latency[bucket] = latency.get(bucket, 0) + 1
-    return dataclasses.replace(
-        cell, requests=cell.requests + rng.randrange(3), responses=cell.responses + rng.randrange(3),
+    return cell._replace(requests=cell.requests + rng.randrange(3), responses=cell.responses + rng.randrange(3),
         recent=rng.randrange(9), latency=tuple(latency.items()), latency_max_ns=cell.latency_max_ns + rng.randrange(
             2) * 60_000_000, response_bytes=cell.response_bytes + 10)
 
@@ -76,7 +74,7 @@ def test_same_as_made_anew(terms: str, seed: int) -> None:
         for made, kept in zip(rows, running.processes(snapshot), strict=True):
             key = (made.process, made.role)
             slowest[key] = max(slowest.get(key, 0), made.latency_ms.max if made.latency_ms else 0)
-            assert dataclasses.replace(kept, latency_ms=None) == dataclasses.replace(made, latency_ms=None)
+            assert kept._replace(latency_ms=None) == made._replace(latency_ms=None)
             if made.latency_ms is not None and made.latency_ms.max == slowest[key]:
                 assert kept.latency_ms == made.latency_ms
 
@@ -89,6 +87,6 @@ def test_what_did_not_change_is_not_looked_at() -> None:
     counted = []
     count = running._count
     running._count = lambda cell, sign, latencies: (counted.append(sign), count(cell, sign, latencies))  # type: ignore[assignment, return-value]
-    running.take((*cells[:70], dataclasses.replace(cells[70], requests=2), *cells[71:]))
+    running.take((*cells[:70], cells[70]._replace(requests=2), *cells[71:]))
     assert counted == [-1, 1]
     assert running.total.requests == 10_001

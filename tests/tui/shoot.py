@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import html
 import json
 import os
@@ -126,7 +125,7 @@ class Ours(Worker):
         def ours(item: Publication) -> None:
             if isinstance(item, Snapshot):
                 accepts = tuple(row for row in item.accepts if row.process.cmdline.startswith("httptop"))
-                item = dataclasses.replace(item, accepts=accepts)
+                item = item._replace(accepts=accepts)
             publish(item)
 
         super().start(ours)

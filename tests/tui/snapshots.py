@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Iterator
 
@@ -149,11 +148,11 @@ def calm() -> Snapshot:
 
 def later(snapshot: Snapshot, seconds: float = 1.0, growth: float = 1.001) -> Snapshot:
     """The same traffic `seconds` later, a little more of it."""
-    cells = tuple(dataclasses.replace(cell, requests=int(cell.requests * growth) + 1,
+    cells = tuple(cell._replace(requests=int(cell.requests * growth) + 1,
                                       responses=int(cell.responses * growth) + 1) for cell in snapshot.cells)
     totals = totals_of(cells, snapshot.lost)
     completeness = 1 - snapshot.lost / max(totals.requests, 1)
-    return dataclasses.replace(snapshot, cells=cells, totals=totals, completeness=completeness,
+    return snapshot._replace(cells=cells, totals=totals, completeness=completeness,
                                history=(*snapshot.history[1:], 1), end_ns=snapshot.end_ns + int(seconds * 1e9))
 
 
@@ -163,18 +162,16 @@ def over_time(snapshot: Snapshot, refreshes: int = 24) -> Iterator[Snapshot]:
     shares = [0.0015 * rng.uniform(0.4, 1.3) for _ in range(refreshes)]
     for step in range(refreshes - 1, 0, -1):
         left = sum(shares[:step])
-        yield dataclasses.replace(
-            snapshot, end_ns=snapshot.end_ns - step * 1_000_000_000,
+        yield snapshot._replace(end_ns=snapshot.end_ns - step * 1_000_000_000,
             cells=tuple(_before(cell, left, rng) for cell in snapshot.cells),
-            accepts=tuple(dataclasses.replace(row, accepts=int(row.accepts * (1 - left)))
+            accepts=tuple(row._replace(accepts=int(row.accepts * (1 - left)))
                           for row in snapshot.accepts))
     yield snapshot
 
 
 def _before(cell: Cell, share: float, rng: random.Random) -> Cell:
     """The cell when this share of it had not come yet."""
-    return dataclasses.replace(
-        cell, recent=int(cell.recent * rng.uniform(0.4, 1.0)), requests=int(cell.requests * (1 - share)),
+    return cell._replace(recent=int(cell.recent * rng.uniform(0.4, 1.0)), requests=int(cell.requests * (1 - share)),
         responses=int(cell.responses * (1 - share)),
         latency=tuple((index, count - int(count * share * rng.uniform(0, 2))) for index, count in cell.latency))
 
@@ -187,7 +184,7 @@ def error_burst() -> Snapshot:
     snapshot = base(rng, cells_of(rng, 1.0, broken))
     waiting = tuple(InFlightRow("GET", "api.shop.example", "/v1/search" if place % 3 else "/v1/orders",
                                 29_400.0 - 2_700 * place, API, NGINX) for place in range(10))
-    return dataclasses.replace(snapshot, in_flight=waiting, in_flight_total=212)
+    return snapshot._replace(in_flight=waiting, in_flight_total=212)
 
 
 def losses() -> Snapshot:
@@ -196,12 +193,12 @@ def losses() -> Snapshot:
     snapshot = base(rng, cells_of(rng, 1.0), lost=12_034)
     rows = tuple(LossRow(reason, events, remedy)
                  for (reason, remedy), events in zip(REASONS, (11_202, 832, 0), strict=True))
-    return dataclasses.replace(snapshot, losses=rows)
+    return snapshot._replace(losses=rows)
 
 
 def empty(seconds: float = 12.0) -> Snapshot:
     """Attached, and nothing came but TLS; there is traffic elsewhere."""
-    return dataclasses.replace(base(random.Random(1), (), seconds=seconds), accepts=(), attribution=(), in_flight=(),
+    return base(random.Random(1), (), seconds=seconds)._replace(accepts=(), attribution=(), in_flight=(),
                                in_flight_total=0, history=(0,) * 12, requests_per_s=0.0,
                                source=SourceInfo("live", ("eth0",), busy=("lo", "docker0")))
 
@@ -209,7 +206,7 @@ def empty(seconds: float = 12.0) -> Snapshot:
 def gone() -> Snapshot:
     """The interface went away half a minute ago."""
     snapshot = later(calm(), 32.0)
-    return dataclasses.replace(snapshot, source=dataclasses.replace(snapshot.source, gone=("eth0",)))
+    return snapshot._replace(source=snapshot.source._replace(gone=("eth0",)))
 
 
 HOSTILE = (
@@ -226,7 +223,7 @@ def hostile() -> Snapshot:
     cells = tuple(Cell("GET" if place % 2 else "[red]X[/]", "h\u202eost\x1b[5m", path, 200, evil, None,
                        100 - place, 100 - place, 50 - place, histogram(rng, 3.0, 10), 10**8, 1000)
                   for place, path in enumerate(HOSTILE))
-    return dataclasses.replace(base(rng, cells), accepts=(AcceptRow(evil, 3, 0.2),), attribution=(), in_flight=tuple(
+    return base(rng, cells)._replace(accepts=(AcceptRow(evil, 3, 0.2),), attribution=(), in_flight=tuple(
         InFlightRow("GET", "\x1b]8;;http://x\x07", path, 1000.0, evil, None) for path in HOSTILE[:3]))
 
 
@@ -234,7 +231,7 @@ def unknown_owners() -> Snapshot:
     """Traffic of which no process on this host is known."""
     rng = random.Random(4)
     nobody = tuple((*row[:3], None, None, *row[5:]) for row in TRAFFIC)
-    return dataclasses.replace(base(rng, cells_of(rng, 1.0, nobody)), accepts=(), attribution=())
+    return base(rng, cells_of(rng, 1.0, nobody))._replace(accepts=(), attribution=())
 
 
 def long_lived() -> Snapshot:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from httptop import render, rollup, stats
 from httptop.records import endpoint
 from httptop.snapshot import AcceptRow, Cell, Process, Snapshot
@@ -54,7 +52,7 @@ def test_methods_and_accepts_of_a_process() -> None:
     add(history, snapshot(1, a=(1,)))
     add(history, snapshot(3, a=(1, 1, 1)))
     posted = snapshot(5, a=(1, 1, 1))
-    add(history, dataclasses.replace(posted, cells=(
+    add(history, posted._replace(cells=(
         *posted.cells, Cell("POST", "h", "b", 200, SERVER, None, 8, 8, 8))))
     course = history.course((SERVER, "server"))
     assert {name: list(points) for name, points in course.methods.items()} == {"GET": [1.0, 0.0], "POST": [0.0, 4.0]}
@@ -72,9 +70,9 @@ def test_slowest_are_kept_for_a_while() -> None:
     assert history.slowest(key)[0] == seen
     assert len(history.slowest(key)) == min(len({x.ts_ns for x in calm.exchanges if x.path == seen.path
                                                  and x.method == seen.method}), SLOW_KEPT)
-    add(history, dataclasses.replace(snapshots.later(calm, SLOW_S / 2), exchanges=()))
+    add(history, snapshots.later(calm, SLOW_S / 2)._replace(exchanges=()))
     assert history.slowest(key)[0] == seen
-    add(history, dataclasses.replace(snapshots.later(calm, SLOW_S + 1), exchanges=()))
+    add(history, snapshots.later(calm, SLOW_S + 1)._replace(exchanges=()))
     assert history.slowest(key) == ()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import dataclasses
 import io
 import json
 from collections.abc import AsyncIterator
@@ -128,7 +127,7 @@ async def test_wrong_filter_is_explained() -> None:
 async def test_pause_holds_the_screen_while_counting_goes_on() -> None:
     """Space freezes what is shown and says how old it is; space again shows what came meanwhile."""
     before = snapshots.calm()
-    after = dataclasses.replace(snapshots.later(before, seconds=75.0), requests_per_s=4321.0)
+    after = snapshots.later(before, seconds=75.0)._replace(requests_per_s=4321.0)
     async with running(before) as (app, pilot):
         await pilot.press("space")
         await pilot.publish(after)
@@ -207,8 +206,8 @@ async def test_cursor_stays_on_its_row() -> None:
         marked = urls.selected
         assert marked is not None
         assert marked is not top
-        app.publish(dataclasses.replace(snapshot, cells=tuple(
-            dataclasses.replace(cell, recent=99_999) if cell.path == "/.env" else cell for cell in snapshot.cells)))
+        app.publish(snapshot._replace(cells=tuple(
+            cell._replace(recent=99_999) if cell.path == "/.env" else cell for cell in snapshot.cells)))
         await pilot.pause()
         assert order(app)[0] == "/.env"
         assert urls.selected is not None
@@ -336,8 +335,8 @@ async def test_paths_can_be_grouped() -> None:
 async def test_queries_can_be_hidden() -> None:
     """`k` takes queries, where they were kept, off the screen."""
     snapshot = snapshots.calm()
-    snapshot = dataclasses.replace(snapshot, cells=tuple(
-        dataclasses.replace(cell, path=f"{cell.path}?secret={place}") for place, cell in enumerate(snapshot.cells)))
+    snapshot = snapshot._replace(cells=tuple(
+        cell._replace(path=f"{cell.path}?secret={place}") for place, cell in enumerate(snapshot.cells)))
     async with running(snapshot) as (app, pilot):
         assert "secret" in text(app)
         await pilot.press("k")
@@ -411,7 +410,7 @@ async def test_copy_as_curl() -> None:
 async def test_what_is_no_url_is_not_copied() -> None:
     """`(other)` stands for many requests: a command that asks for it would ask for nothing that was seen."""
     busiest = max(snapshots.calm().cells, key=lambda cell: cell.requests)
-    others = dataclasses.replace(snapshots.calm(), cells=(dataclasses.replace(busiest, path="(other)"),))
+    others = snapshots.calm()._replace(cells=(busiest._replace(path="(other)"),))
     async with running(others) as (app, pilot):
         await pilot.press("down", "up", "c")
         assert [note.title for note in app._notifications] == ["not copied"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import threading
 from collections.abc import Callable
 
@@ -99,7 +98,7 @@ async def test_newest_snapshot_wins() -> None:
     async with running() as (app, pilot):
         app.view.take = taken.append
         for number in range(100):
-            app.publish(dataclasses.replace(snapshots.empty(), requests_per_s=float(number)))
+            app.publish(snapshots.empty()._replace(requests_per_s=float(number)))
         await pilot.pause()
     assert len(taken) < 10
     assert taken[-1].requests_per_s == 99.0
@@ -163,7 +162,7 @@ async def test_losses_catch_the_eye(size: tuple[int, int]) -> None:
 async def test_losses_pane_tells_cause_rate_and_remedy() -> None:
     """Each cause that struck is listed, whether it goes on, and what helps; skips follow."""
     before = snapshots.losses()
-    after = dataclasses.replace(snapshots.later(before), losses=tuple(
+    after = snapshots.later(before)._replace(losses=tuple(
         LossRow(row.reason, row.events + 50 * (row.reason == "ring_request"), row.remedy) for row in before.losses))
     async with running(before) as (app, pilot):
         app.publish(after)
@@ -180,7 +179,7 @@ def test_every_skip_is_explained() -> None:
 
 async def test_incomplete_detail_is_no_alarm() -> None:
     """Events lost that cost no request are said calmly."""
-    snapshot = dataclasses.replace(snapshots.calm(), losses=(LossRow("response_alone", 3, "from before the start"),))
+    snapshot = snapshots.calm()._replace(losses=(LossRow("response_alone", 3, "from before the start"),))
     async with running(snapshot) as (app, _):
         assert "3 lost" in text(app)
         assert "seen, 3 lost" not in text(app)
@@ -267,10 +266,10 @@ async def test_eight_colours(monkeypatch: pytest.MonkeyPatch, term: str) -> None
 async def test_interface_gone_and_back() -> None:
     """The screen says that it is gone, since when, and keeps what was counted; and that it is back."""
     first = snapshots.calm()
-    source = dataclasses.replace(first.source, gone=first.source.interfaces)
+    source = first.source._replace(gone=first.source.interfaces)
     async with running(first) as (app, pilot):
         for seconds in (1.0, 13.0):
-            await pilot.publish(dataclasses.replace(snapshots.later(first, seconds), source=source))
+            await pilot.publish(snapshots.later(first, seconds)._replace(source=source))
         assert "gone 12s" in text(app).splitlines()[0]
         assert "/v1/products" in text(app)
         await pilot.publish(snapshots.later(first, 20.0))
@@ -280,16 +279,16 @@ async def test_interface_gone_and_back() -> None:
 
 async def test_one_of_the_interfaces_is_gone() -> None:
     """Which of several is named."""
-    both = dataclasses.replace(snapshots.calm().source, interfaces=("eth0", "wg0"), gone=("wg0",))
-    async with running(dataclasses.replace(snapshots.calm(), source=both)) as (app, _):
+    both = snapshots.calm().source._replace(interfaces=("eth0", "wg0"), gone=("wg0",))
+    async with running(snapshots.calm()._replace(source=both)) as (app, _):
         assert "wg0 gone 0s" in text(app).splitlines()[0]
 
 
 async def test_gone_before_any_traffic() -> None:
     """With nothing to show the screen says what it waits for."""
     empty = snapshots.empty()
-    source = dataclasses.replace(empty.source, gone=("eth0",))
-    async with running(dataclasses.replace(empty, source=source)) as (app, _):
+    source = empty.source._replace(gone=("eth0",))
+    async with running(empty._replace(source=source)) as (app, _):
         assert "eth0 is gone" in text(app)
         assert "goes on when an interface of this name is back" in text(app)
 
@@ -301,7 +300,7 @@ async def test_hints_name_interfaces_with_traffic() -> None:
         for words in ("traffic now on lo ", "httptop -i docker0", "httptop --netns PID", "318 TLS connections"):
             assert words in shown
         assert "another interface?" not in shown
-        await pilot.publish(dataclasses.replace(snapshots.empty(), source=SourceInfo("live", ("eth0",))))
+        await pilot.publish(snapshots.empty()._replace(source=SourceInfo("live", ("eth0",))))
         assert "httptop -i any" in text(app)
 
 
@@ -331,8 +330,8 @@ async def test_only_changed_lines_are_drawn_again() -> None:
             *regions, **options))[1]
         await pilot.publish(snapshot)
         assert drawn == []
-        app.publish(dataclasses.replace(snapshot, cells=tuple(
-            dataclasses.replace(cell, requests=cell.requests + 1000) if cell.path == "/v1/search" else cell
+        app.publish(snapshot._replace(cells=tuple(
+            cell._replace(requests=cell.requests + 1000) if cell.path == "/v1/search" else cell
             for cell in snapshot.cells)))
         await pilot.pause()
         assert drawn == [2 + order(app).index("/v1/search")]
