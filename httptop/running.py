@@ -84,26 +84,32 @@ class Running:
         self._processes: dict[ProcessKey, Tally] = {}
 
     def take(self, cells: Sequence[Cell]) -> None:
-        """The cells of the next Snapshot, in the order of the one before as far as that goes."""
+        """The cells of the next Snapshot, mostly in the order of the one before."""
         before, self._cells = self._cells, cells
         both = min(len(before), len(cells))
+        gone, come = list(before[both:]), list(cells[both:])
         for old, new in zip(before, cells, strict=False):
-            if old is not new:
+            if old is new:
+                continue
+            if _key(old) == _key(new) and self._passes(old) and self._passes(new):
                 self._change(old, new)
-        for cell in before[both:]:
-            self._count(cell, -1, _less(cell.latency))
-        for cell in cells[both:]:
-            self._count(cell, 1, cell.latency)
+            else:
+                gone.append(old)
+                come.append(new)
+        # Where one was taken out of a full table all that follow have another place: they did not change.
+        moved = {id(cell) for cell in gone} & {id(cell) for cell in come}
+        for cell in gone:
+            if id(cell) not in moved:
+                self._count(cell, -1, _less(cell.latency))
+        for cell in come:
+            if id(cell) not in moved:
+                self._count(cell, 1, cell.latency)
 
     def _change(self, old: Cell, new: Cell) -> None:
-        """Mostly the same cell a little later: few of its buckets have changed."""
-        if self._passes(old) and self._passes(new) and _key(old) == _key(new):
-            fewer, more = set(old.latency), set(new.latency)
-            self._count(old, -1, _less(fewer - more))
-            self._count(new, 1, more - fewer)
-        else:
-            self._count(old, -1, _less(old.latency))
-            self._count(new, 1, new.latency)
+        """The same cell a little later: few of its buckets have changed."""
+        fewer, more = set(old.latency), set(new.latency)
+        self._count(old, -1, _less(fewer - more))
+        self._count(new, 1, more - fewer)
 
     def _passes(self, cell: Cell) -> bool:
         return self._everything or self._keep.matches(cell)

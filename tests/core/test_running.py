@@ -26,9 +26,10 @@ def later(rng: random.Random, cell: Cell) -> Cell:
     for _ in range(rng.randrange(4)):
         bucket = rng.randrange(900, 930)
         latency[bucket] = latency.get(bucket, 0) + 1
-    return cell._replace(requests=cell.requests + rng.randrange(3), responses=cell.responses + rng.randrange(3),
-        recent=rng.randrange(9), latency=tuple(latency.items()), latency_max_ns=cell.latency_max_ns + rng.randrange(
-            2) * 60_000_000, response_bytes=cell.response_bytes + 10)
+    return cell._replace(
+        requests=cell.requests + rng.randrange(3), responses=cell.responses + rng.randrange(3),
+        recent=rng.randrange(9), latency=tuple(latency.items()),
+        latency_max_ns=cell.latency_max_ns + rng.randrange(2) * 60_000_000, response_bytes=cell.response_bytes + 10)
 
 
 def next_cells(rng: random.Random, cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
@@ -90,3 +91,17 @@ def test_what_did_not_change_is_not_looked_at() -> None:
     running.take((*cells[:70], cells[70]._replace(requests=2), *cells[71:]))
     assert counted == [-1, 1]
     assert running.total.requests == 10_001
+
+
+def test_what_has_moved_is_not_looked_at() -> None:
+    """A cell that is taken out of a full table gives all that follow another place."""
+    cells = tuple(Cell("GET", "h", f"/{number}", 200, None, None, 1, 1) for number in range(10_000))
+    running = Running()
+    running.take(cells)
+    counted = []
+    count = running._count
+    running._count = lambda cell, sign, latencies: (counted.append((cell, sign)), count(cell, sign, latencies))  # type: ignore[assignment, return-value]
+    more = Cell("GET", "h", "/more", 200, None, None, 7, 7)
+    running.take((*cells[:70], *cells[71:], more))
+    assert counted == [(cells[70], -1), (more, 1)]
+    assert running.total.requests == 10_006
