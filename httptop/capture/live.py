@@ -35,7 +35,7 @@ SOURCES = frozenset(How) - {How.UNKNOWN}
 CACHE = "/var/cache/httptop"  # where the loader keeps what it has compiled
 LOAD_TIMEOUT_S = 60.0  # on a busy machine the compiler waits for its turn
 CHILD_EXIT_S = 1.0  # for a child that has answered
-RECORDS_PER_READ = 4_000  # bounds what one read holds in memory, 2 KB each; shorter reads would only nap more often
+RECORDS_PER_READ = 1_000  # 2 KB each; and some 30 ms, after which a Snapshot may be due
 NICE = 10
 
 _PACKAGE = Path(__file__).resolve().parent.parent

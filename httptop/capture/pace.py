@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 BUSY_NAP_S, IDLE_NAP_S = 0.02, 0.1
 BUSY_RECORDS = 200  # in one read
+BUSY_WORK_S = 0.05  # before it naps again, however little it reads at once: who looks between reads looks in time
 COUNTS_S = 0.5  # a history has a figure for each second
 WAKE_RECORDS = 100  # something is new: what is understood of it sooner need not come a hundred times more
 REST_MAX_S = 0.25  # the reader rests as long as it has worked: it takes at most half a core, and loses events instead
@@ -39,8 +40,10 @@ class Pace:
         return due
 
     def nap(self, timeout_s: float) -> None:
-        """As long as was worked since the last time, at least; while there is little to read, until there is much."""
+        """As long as was worked since the last nap, at least; while there is little to read, until there is much."""
         worked_s = time.thread_time() - self._rested_s
+        if self._busy and worked_s < BUSY_WORK_S:
+            return
         nap_s = max(min(timeout_s, BUSY_NAP_S if self._busy else IDLE_NAP_S), min(worked_s, REST_MAX_S))
         if self._busy or worked_s > BUSY_NAP_S or self._board is None or self._ring is None:
             time.sleep(nap_s)
