@@ -56,6 +56,8 @@ struct scratch {
 	__u64 hash, length;
 	__u32 hashed, template, answer, verdict;
 	__u32 target, query, end; /* of a request: where its target begins, what follows its '?' (0: none), where both end */
+	__u32 host_end; /* of its first field, if that is Host, and there is no body; else 0 */
+	__u32 plain; /* so many bytes are hashed as they are, hexadecimal digits behind them masked */
 	__u32 found, detail;
 	__u32 kind, counter, followed;
 	__u32 wanted; /* http_deliver has something to do whatever http_fast says */

@@ -21,6 +21,70 @@ static __always_inline __u64 content_length(const __u8 *data, const struct answe
 	return length;
 }
 
+/* The answer of which no letters are masked that the data begins with, + 1, into scratch->answer; 0: none. */
+static __always_inline void find_decimal(struct scratch *scratch, struct template *template, const struct settings *set)
+{
+	scratch->hashed = scratch->answer = 0;
+	READ_BACK();
+	for (__u32 i = 0; i < ANSWERS_MAX; i++) {
+		struct answer *answer = &template->answers[i];
+		__u32 n = answer->length;
+
+		if (!answer->hash || answer->masked != DIGITS_DECIMAL || n > HEAD_MAX || n > scratch->segment.available)
+			continue;
+		if (n != scratch->hashed)
+			digest(scratch, n, set, CUT_NOTHING, DIGITS_DECIMAL);
+		if (scratch->hash == answer->hash) {
+			scratch->answer = i + 1;
+			break;
+		}
+	}
+	READ_BACK();
+}
+
+/* Where letters are masked, those in the name of the length are hashed besides, and its digits must be some. */
+static __always_inline int is_hexadecimal(struct scratch *scratch, const struct answer *answer, const struct settings *set)
+{
+	const __u8 *data = scratch->data;
+	__u32 at = answer->length_at, digits = answer->digits, letters = 0;
+	const __u64 *name = (const __u64 *)(data + ((at - NAME_BYTES) & (HEAD_MAX - 1)));
+	__u64 hash = digits ? mixed(mixed(scratch->hash, name[0], set), name[1], set) : scratch->hash;
+
+#pragma unroll
+	for (__u32 i = 0; i < LENGTH_DIGITS; i++)
+		letters |= ('9' - data[(at + i) & (HEAD_MAX - 1)]) >> 31 & (i - digits) >> 31; /* without branches */
+	return !((hash ^ answer->hash) | letters);
+}
+
+/* The same for those of which they are. The first one alone that ends where the head does: the verifier would have to walk
+ * through one more hash for each. */
+static __always_inline void find_hexadecimal(struct scratch *scratch, struct template *template, const struct settings *set)
+{
+	for (__u32 i = 0; i < ANSWERS_MAX; i++) {
+		__u32 n = template->answers[i].length;
+
+		if (template->answers[i].masked != DIGITS_HEXADECIMAL || n > HEAD_MAX || n > scratch->segment.available)
+			continue;
+		if (*(const __u32 *)(scratch->data + ((n - 4) & (HEAD_MAX - 1))) == bpf_htonl(CRLFCRLF)) {
+			scratch->answer = i + 1;
+			break;
+		}
+	}
+	READ_BACK();
+	if (!scratch->answer)
+		return;
+	struct answer *answer = &template->answers[(scratch->answer - 1) & (ANSWERS_MAX - 1)];
+	scratch->hashed = answer->length;
+	scratch->plain = STATUS_BYTES;
+	READ_BACK();
+	if (scratch->hashed > HEAD_MAX)
+		return;
+	digest(scratch, scratch->hashed, set, CUT_NOTHING, DIGITS_HEXADECIMAL);
+	if (!is_hexadecimal(scratch, answer, set))
+		scratch->answer = 0;
+	READ_BACK();
+}
+
 /* Which of the template's answers the segment begins with, + 1, and its length in scratch->length; 0: none. */
 static __always_inline __u32 answer_of(struct __sk_buff *skb, struct scratch *scratch, struct template *template,
 				       const struct settings *set)
@@ -29,21 +93,14 @@ static __always_inline __u32 answer_of(struct __sk_buff *skb, struct scratch *sc
 
 	if (!load_head(skb, scratch, available < longest ? available : longest))
 		return 0;
-	scratch->hashed = 0;
-	for (__u32 i = 0; i < ANSWERS_MAX; i++) {
-		struct answer *answer = &template->answers[i];
-		__u32 n = answer->length;
-
-		if (!answer->hash || n > HEAD_MAX || n > available)
-			continue;
-		if (n != scratch->hashed)
-			digest(scratch, n, set, CUT_NOTHING, 1);
-		if (scratch->hash == answer->hash) {
-			scratch->length = n + content_length(scratch->data, answer);
-			return i + 1;
-		}
-	}
-	return 0;
+	find_decimal(scratch, template, set);
+	if (!scratch->answer)
+		find_hexadecimal(scratch, template, set);
+	if (!scratch->answer)
+		return 0;
+	struct answer *answer = &template->answers[(scratch->answer - 1) & (ANSWERS_MAX - 1)];
+	scratch->length = scratch->hashed + content_length(scratch->data, answer);
+	return scratch->answer;
 }
 
 /* Who is at an end; 0: nobody can say here. */

@@ -11,22 +11,49 @@ static __always_inline __u64 mixed(__u64 hash, __u64 word, const struct settings
 	return hash ^ hash >> 32;
 }
 
-/* Each ASCII digit of a word as '0': so heads that differ in date and length alone are one. */
-static __always_inline __u64 without_digits(__u64 word)
+/* 0x80 in each byte of the word that is from `first` to before `behind`. */
+static __always_inline __u64 bytes_from(__u64 word, __u8 first, __u8 behind)
 {
-	__u64 low = word & 0x7f7f7f7f7f7f7f7fULL;
-	__u64 from_0 = low + 0x5050505050505050ULL, from_colon = low + 0x4646464646464646ULL;
-	__u64 digit = from_0 & ~from_colon & ~word & 0x8080808080808080ULL;
+	__u64 low = word & EACH(0x7f);
 
-	return word & ~((digit >> 7) * 0x0f);
+	return (low + EACH(0x80 - first)) & ~(low + EACH(0x80 - behind)) & ~word & EACH(0x80);
 }
 
-/* Of the first `n` bytes of the data, at most HEAD_MAX, into scratch->hash. How many there are is read back from the map
+/* Each digit of a word as '0': so heads that differ in date and length alone are one, */
+static __always_inline __u64 without_decimal(__u64 word)
+{
+	return word & ~((bytes_from(word, '0', ':') >> 7) * 0x0f);
+}
+
+/* or in identifiers too. */
+static __always_inline __u64 without_hexadecimal(__u64 word)
+{
+	__u64 digit = bytes_from(word, '0', ':') | bytes_from(word | EACH(0x20), 'a', 'g');
+	__u64 mask = (digit << 1) - (digit >> 7); /* all bits of such bytes */
+
+	return (word & ~mask) | (mask & EACH('0'));
+}
+
+/* Word `i` of the data as it is hashed. Without a branch for `plain`: the verifier would have to follow both ways. */
+static __always_inline __u64 word_at(const __u8 *data, __u32 i, __u32 plain, enum digits masked)
+{
+	__u64 word = *(const __u64 *)(data + 8 * i);
+	__u64 behind = (__s64)((__s32)plain - 8 * (__s32)i - 1) >> 63;
+
+	if (masked == DIGITS_HEXADECIMAL)
+		return word ^ ((word ^ without_hexadecimal(word)) & behind);
+	return masked == DIGITS_DECIMAL && i >= STATUS_BYTES / 8 ? without_decimal(word) : word;
+}
+
+/* Of the first `n` bytes of the data, at most HEAD_MAX, into scratch->hash. Hexadecimal digits are masked from
+ * scratch->plain on, a multiple of 8, decimal ones behind the status. How many bytes there are is read back from the map
  * behind the loop, for the reason that struct scan tells. */
-static __always_inline void digest(struct scratch *scratch, __u32 n, const struct settings *set, enum cut cut, int masked)
+static __always_inline void digest(struct scratch *scratch, __u32 n, const struct settings *set, enum cut cut,
+				   enum digits masked)
 {
 	const __u8 *data = scratch->data;
-	__u64 hash = set->seed ^ n ^ (__u64)cut << 32;
+	__u32 plain = masked == DIGITS_HEXADECIMAL ? scratch->plain : 0;
+	__u64 hash = set->seed ^ n ^ (__u64)cut << 32 ^ (__u64)plain << 40 ^ (__u64)masked << 56;
 
 	scratch->hashed = n;
 	READ_BACK();
@@ -34,17 +61,16 @@ static __always_inline void digest(struct scratch *scratch, __u32 n, const struc
 	for (__u32 i = 0; i < HEAD_MAX / 8; i++) {
 		if (i >= words)
 			break;
-		__u64 word = *(__u64 *)(data + 8 * i);
-		hash = mixed(hash, masked && i >= STATUS_BYTES / 8 ? without_digits(word) : word, set);
+		hash = mixed(hash, word_at(data, i, plain, masked), set);
 	}
 	READ_BACK();
 	n = scratch->hashed;
 	__u32 rest = n & 7;
 	if (rest) {
-		__u64 word = *(__u64 *)(data + (n & (HEAD_MAX - 8)));
+		__u64 word = word_at(data, n / 8 & (HEAD_MAX / 8 - 1), plain, masked);
 		/* the bytes that belong to it, on machines of either byte order */
 		word = bpf_ntohll(bpf_htonll(word) & ~0ULL << (64 - 8 * rest));
-		hash = mixed(hash, masked ? without_digits(word) : word, set);
+		hash = mixed(hash, word, set);
 	}
 	scratch->hash = hash;
 	READ_BACK();
@@ -125,6 +151,23 @@ static __always_inline void find_target(struct scratch *scratch)
 	READ_BACK();
 }
 
+/* Where the Host ends of which a request without a body, whose target is known, says so first. */
+static __always_inline void find_host(struct scratch *scratch)
+{
+	__u32 at = scratch->end + sizeof(" HTTP/1.1\r\n") - 1;
+	const __u8 *name = scratch->data + (at & (HEAD_MAX - 1));
+
+	scratch->host_end = 0;
+	READ_BACK();
+	if (!scratch->end || has_body_method(scratch->counter) || at >= HEAD_MAX - 6)
+		return;
+	if ((name[0] | 0x20) != 'h' || (name[1] | 0x20) != 'o' || (name[2] | 0x20) != 's' || (name[3] | 0x20) != 't' ||
+	    name[4] != ':' || name[5] != ' ')
+		return;
+	scratch->host_end = word_end(scratch, at + 6, ' ');
+	READ_BACK();
+}
+
 /* Take out what is between `from` and the end of the target; returns how much is left, 0: it cannot be. */
 static __always_inline __u32 cut_out(struct __sk_buff *skb, struct scratch *scratch, __u32 from)
 {
@@ -137,10 +180,16 @@ static __always_inline __u32 cut_out(struct __sk_buff *skb, struct scratch *scra
 	return LOAD(skb, scratch->segment.offset + end, scratch->data + from, rest) ? 0 : from + rest;
 }
 
-/* The number of the template that the first `n` bytes of the data are, + 1; 0: none. */
-static __always_inline __u32 find_template(struct scratch *scratch, __u32 n, enum cut cut, const struct settings *set)
+/* The number of the template that the first `n` bytes of the data are, + 1; 0: none. `removed`: so many are cut out of the
+ * target. */
+static __always_inline __u32 find_template(struct scratch *scratch, __u32 n, enum cut cut, __u32 removed,
+					   const struct settings *set)
 {
-	digest(scratch, n, set, cut, 0);
+	if (cut != CUT_NOTHING) {
+		scratch->plain = scratch->host_end ? (scratch->host_end - removed + 7) & ~7 : HEAD_MAX;
+		READ_BACK();
+	}
+	digest(scratch, n, set, cut, cut == CUT_NOTHING ? DIGITS_KEPT : DIGITS_HEXADECIMAL);
 	__u64 hash = scratch->hash;
 	n = scratch->hashed;
 #pragma unroll
@@ -161,18 +210,23 @@ static __always_inline __u32 template_of(struct __sk_buff *skb, struct scratch *
 	scratch->detail = 0;
 	if (scratch->segment.tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) || !load_head(skb, scratch, n))
 		return 0;
-	scratch->template = find_template(scratch, n, CUT_NOTHING, set);
+	scratch->template = find_template(scratch, n, CUT_NOTHING, 0, set);
 	READ_BACK();
 	if (scratch->template || scratch->counter == COUNT_OTHER)
 		return scratch->template;
 	find_target(scratch);
+	find_host(scratch);
+	scratch->template = scratch->host_end ? find_template(scratch, n, CUT_DIGITS, 0, set) : 0;
+	READ_BACK();
+	if (scratch->template)
+		return scratch->template;
 	n = cut_out(skb, scratch, scratch->query);
-	scratch->template = n ? find_template(scratch, n, CUT_QUERY, set) : 0;
+	scratch->template = n ? find_template(scratch, n, CUT_QUERY, scratch->end - scratch->query, set) : 0;
 	READ_BACK();
 	if (scratch->template)
 		return scratch->template;
 	n = cut_out(skb, scratch, scratch->target);
-	found = n ? find_template(scratch, n, CUT_TARGET, set) : 0;
+	found = n ? find_template(scratch, n, CUT_TARGET, scratch->end - scratch->target, set) : 0;
 	if (found && set->detail) {
 		set->detail--;
 		scratch->detail = 1;

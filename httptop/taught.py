@@ -19,11 +19,12 @@ TRACKS_MAX = 65536
 HEAD_MAX = 1024
 STATUS_BYTES = 16
 LENGTH_DIGITS = 10
+NAME_BYTES = 16
 LATENCY_LOW = 192
 LATENCY_BUCKETS = 704
 TRACK_FAST = 2
 
-ANSWER = struct.Struct("=QHHB3x")
+ANSWER = struct.Struct("=QHHBB2x")
 TEMPLATE = struct.Struct("=QIHBx")  # without its answers
 IDENTITY = struct.Struct("=IIQ")
 CELL_KEY = struct.Struct("=II16s16s")
@@ -34,24 +35,41 @@ SETTINGS = struct.Struct("=5Q")
 
 
 class Cut(enum.IntEnum):
-    """What of a request's target may be anything, as long as it is one word."""
+    """What of a request may be anything, as bpf/events.h says."""
 
-    NOTHING, QUERY, TARGET = range(3)
+    NOTHING, DIGITS, QUERY, TARGET = range(4)
+
+
+class Digits(enum.IntEnum):
+    """Which digits of a head are masked."""
+
+    KEPT, DECIMAL, HEXADECIMAL = range(3)
+
+
+_AS_0 = {Digits.DECIMAL: bytes.maketrans(b"123456789", b"0" * 9),
+         Digits.HEXADECIMAL: bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)}
+
+
+def without_digits(data: bytes, plain: int, digits: Digits = Digits.HEXADECIMAL) -> bytes:
+    """With each of such digits from `plain` on as 0."""
+    return data[:plain] + data[plain:].translate(_AS_0[digits])
 
 
 class Board(Protocol):
     """Where it is written. What finds no place is not taught, and comes through the ring as before."""
 
-    def request(self, data: bytes, counter: int, cut: Cut) -> int | None:
+    def request(self, data: bytes, counter: int, cut: Cut, plain: int) -> int | None:
         """Teach a request, which fills a segment; the template's number, None when there is no place.
 
-        `data` is without what `cut` says.
+        `data` is without what `cut` says; hexadecimal digits from `plain` on are as 0, if anything is cut.
         """
 
-    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int) -> None:
-        """Teach how it is answered, in place of what answer `number` was: by this head with each digit as 0.
+    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int,
+               name: bytes | None) -> None:
+        """Teach how it is answered, in place of what answer `number` was.
 
-        `length_at`: where the `digits` of its Content-Length are; 0 digits: it has no body.
+        `head`: with each digit behind the status as 0, also hexadecimal ones if there is a `name`. `length_at`: where
+        the `digits` of its Content-Length are, with `name` before them; 0 digits: it has no body.
         """
 
     def cell(self, template: int, answer: int, server: bytes, client: bytes, latency_max_ns: int) -> int | None:

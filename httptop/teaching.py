@@ -1,19 +1,32 @@
-"""What the kernel's fast path is taught: exchanges that were understood here before, and are alike to the byte.
+"""What the kernel's fast path is taught: exchanges that were understood here before, and are alike.
 
 The kernel decides nothing about HTTP. It compares with what is taught, counts what is the same, and sends the rest. So
-both paths mean the same, and the bounds of its tables are kept here.
+both paths mean the same, and the bounds of its tables are kept here. So is what may differ: a query; and hexadecimal
+digits, where no head that has others could be another message.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from httptop.cells import OTHER_PATH
 from httptop.http1 import Request, Response
 from httptop.records import METHODS, NO_OWNER, OWNER, Kind, Record
-from httptop.taught import ANSWERS_MAX, HEAD_MAX, IDENTITY, LENGTH_DIGITS, STATUS_BYTES, Board, Cut
+from httptop.taught import (
+    ANSWERS_MAX,
+    HEAD_MAX,
+    IDENTITY,
+    LENGTH_DIGITS,
+    NAME_BYTES,
+    STATUS_BYTES,
+    Board,
+    Cut,
+    Digits,
+    without_digits,
+)
 
 SEEN_MAX = 8192  # requests that were seen once, and are not worth a place yet
 ALIKE_MIN = 64  # so many requests that differ in their targets alone: there may be no end of them
@@ -24,21 +37,29 @@ _LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,%d})[ \t]*\r\n(?![ \t])"
 
 # A target that is a path, with its query. What is one word for the kernel (word_end() of bpf/templates.c) is one here.
 _TARGET = re.compile(rb"[A-Z]+ (/[^\0- ?]*(\?[^\0- ]*)?)(?= HTTP/1\.)")
+_HOST = re.compile(rb" HTTP/1\.[0-9]\r\n(?i:host): [^\0- ]*(?=\r\n[^ \t])")
+_WITH_BODY = ("POST", "PUT", "PATCH")  # may have one: has_body_method() of bpf/heads.h
+# Of fields that matter (http1.py), as they look when hexadecimal digits are masked: there is none that could be one.
+_FRAMING = re.compile(rb"\n(?:0ont0nt-l0ngth|tr0ns00r-0n0o0ing)[ \t]*:", re.IGNORECASE)
+_ASKING = re.compile(rb"\n(?:host|upgr000)[ \t]*:", re.IGNORECASE)
 
-_MASK = bytes.maketrans(b"123456789", b"000000000")
 _NOBODY = bytes(IDENTITY.size)  # a process of another host
 
 
 class Template:
-    """`data`: a request that it fits; `answers`: what is taught, by their masked heads; `statuses`: of each."""
+    """`data`: a request that it fits; `answers`: what is taught, by their masked heads; `statuses`: of each.
 
-    __slots__ = ("answers", "data", "head", "number", "statuses")
+    `decimal`: those of which no letters are masked, by what they are if those are.
+    """
+
+    __slots__ = ("answers", "data", "decimal", "head", "number", "statuses")
 
     def __init__(self, number: int, data: bytes, head: Request) -> None:
         self.number = number
         self.data = data
         self.head = head
         self.answers: dict[bytes, int] = {}
+        self.decimal: dict[bytes, int] = {}
         self.statuses: list[int] = []
 
 
@@ -85,10 +106,10 @@ class Teacher:
         if template is None or not _is_plain_answer(request, answer, record):
             return None
         head = record.data[: answer.length]
-        masked = head[:STATUS_BYTES] + head[STATUS_BYTES:].translate(_MASK)
-        number = template.answers.get(masked)
+        masked = [without_digits(head, STATUS_BYTES, digits) for digits in (Digits.DECIMAL, Digits.HEXADECIMAL)]
+        number = next((template.answers[one] for one in masked if one in template.answers), None)
         if number is None:
-            number = self._teach_answer(template, request, answer, head, masked)
+            number = self._teach_answer(template, request, answer, head, *masked)
         return None if number is None else (template, number)
 
     def _template(self, request: Request, data: bytes) -> Template | None:
@@ -99,20 +120,22 @@ class Teacher:
         target = _TARGET.match(data)
         if target is None:
             return self._stands_for_others(request, data) or self._second(request, data, Cut.NOTHING, data)
-        return (self._by_query(request, data, target) or self._second(request, data, Cut.NOTHING, data)
-                or self._alike_ones(request, data, target))
+        plain = _plain(request, data, target.end())
+        lefts = [(Cut.DIGITS, without_digits(data, plain), plain)] if plain < HEAD_MAX else []
+        if target[2] is not None and not self._queries:
+            lefts.append((Cut.QUERY, *_left(data, target.start(2) + 1, target.end(), plain)))
+        return (self._nearly(request, data, lefts) or self._second(request, data, Cut.NOTHING, data)
+                or self._alike_ones(request, data, target, plain))
 
-    def _by_query(self, request: Request, data: bytes, target: re.Match[bytes]) -> Template | None:
-        """When the same is asked for with another query."""
-        if target[2] is None or self._queries:
-            return None
-        left = data[: target.start(2) + 1] + data[target.end() :]
-        known = self._by_data.get((Cut.QUERY, left))
+    def _nearly(self, request: Request, data: bytes, lefts: Sequence[tuple[Cut, bytes, int]]) -> Template | None:
+        """When the same is asked for with another identifier or query; `lefts`: what is left of it without."""
+        known = next((known for cut, left, _ in lefts if (known := self._by_data.get((cut, left)))), None)
         if known is None and (Cut.NOTHING, data) not in self._seen:
-            known = self._second(request, data, Cut.QUERY, left)
+            taught = [self._second(request, data, *left) for left in lefts]
+            known = next(filter(None, taught), None)
         return known
 
-    def _second(self, request: Request, data: bytes, cut: Cut, left: bytes) -> Template | None:
+    def _second(self, request: Request, data: bytes, cut: Cut, left: bytes, plain: int = HEAD_MAX) -> Template | None:
         """Teach what is `left` of a request, if that was seen before."""
         if (cut, left) not in self._seen:
             if len(self._seen) >= SEEN_MAX:
@@ -120,27 +143,30 @@ class Teacher:
             self._seen.add((cut, left))
             return None
         self._seen.discard((cut, left))  # no sooner again, if there is no place
-        return self._teach(request, data, cut, left)
+        return self._teach(request, data, cut, left, plain)
 
-    def _alike_ones(self, request: Request, data: bytes, target: re.Match[bytes]) -> Template | None:
-        """What stands for all requests that differ in their targets alone, once there are many: for `other`."""
-        left = data[: target.start(1)] + data[target.end() :]
+    def _alike_ones(self, request: Request, data: bytes, target: re.Match[bytes], plain: int) -> Template | None:
+        """What stands for all requests that differ in their targets, once there are many: for `other`."""
+        left, plain = _left(data, target.start(1), target.end(), plain)
         if len(self._alike) >= ALIKE_MAX and left not in self._alike:
             self._alike.clear()
         self._alike[left] += 1
         if self._alike[left] == ALIKE_MIN:
             other = data[: target.start(1)] + OTHER_PATH.encode() + data[target.end() :]
-            self._teach(request._replace(target=OTHER_PATH), other, Cut.TARGET, left)
+            self._teach(request._replace(target=OTHER_PATH), other, Cut.TARGET, left, plain)
         return self._by_data.get((Cut.TARGET, left))
 
     def _stands_for_others(self, request: Request, data: bytes) -> Template | None:
         """What `whole` has made of a request of which no more is known."""
         if request.target != OTHER_PATH:
             return None
-        return self._by_data.get((Cut.TARGET, data.replace(OTHER_PATH.encode(), b"", 1)))
+        at = len(request.method) + 1
+        end = at + len(OTHER_PATH)
+        left, _ = _left(data, at, end, _plain(request, data, end))
+        return self._by_data.get((Cut.TARGET, left))
 
-    def _teach(self, request: Request, data: bytes, cut: Cut, left: bytes) -> Template | None:
-        number = self._board.request(left, METHODS.index(request.method), cut)
+    def _teach(self, request: Request, data: bytes, cut: Cut, left: bytes, plain: int) -> Template | None:
+        number = self._board.request(left, METHODS.index(request.method), cut, plain)
         if number is None:
             self.refused += 1
             return None
@@ -148,21 +174,24 @@ class Teacher:
         return template
 
     def _teach_answer(self, template: Template, request: Request, answer: Response, head: bytes,
-                      masked: bytes) -> int | None:
+                      decimal: bytes, hexadecimal: bytes) -> int | None:
         length = None if _has_no_body(request, answer) else _LENGTH.search(head)
         if length is None and not _has_no_body(request, answer):
             return None
-        if len(template.statuses) < ANSWERS_MAX:
-            number = len(template.statuses)
-            template.statuses.append(answer.status)
-        elif answer.status in template.statuses:  # cells are known by the number: it must not change its meaning
-            number = template.statuses.index(answer.status)
-            template.answers = {known: n for known, n in template.answers.items() if n != number}
-        else:
-            return None
         at, digits = (length.start(1), length.end(1) - length.start(1)) if length is not None else (0, 0)
-        self._board.answer(template.number, number, masked, at, digits)
+        number = template.decimal.get(hexadecimal)  # it has been answered so, but for some letters
+        if number is not None and (length is None or _is_certain(length, hexadecimal)):
+            masked, name = hexadecimal, head[at - NAME_BYTES : at] if digits else b""
+        else:
+            number, masked, name = _number_of(template, answer.status), decimal, None
+        if number is None:
+            return None
+        template.answers = {known: n for known, n in template.answers.items() if n != number}
+        template.decimal = {known: n for known, n in template.decimal.items() if n != number}
         template.answers[masked] = number
+        if name is None:
+            template.decimal[hexadecimal] = number
+        self._board.answer(template.number, number, masked, at, digits, name)
         return number
 
     def cell(self, template: Template, answer: int, record: Record, here: tuple[bool, bool],
@@ -191,10 +220,45 @@ def _is_plain_request(request: Request, data: bytes) -> bool:
             and len(data) == request.length + (request.content_length or 0))
 
 
+def _plain(request: Request, data: bytes, end: int) -> int:
+    """From which byte of the request on hexadecimal digits may be others; HEAD_MAX: none. Its target ends at `end`."""
+    host = _HOST.match(data, end)
+    if host is None or request.method in _WITH_BODY:
+        return HEAD_MAX
+    masked = without_digits(data, host.end())
+    matters = _FRAMING.search(masked, host.end()) or _ASKING.search(masked, host.end())
+    return HEAD_MAX if matters else _whole_words(host.end())
+
+
+def _whole_words(n: int) -> int:
+    return (n + 7) & ~7
+
+
+def _left(data: bytes, begin: int, end: int, plain: int) -> tuple[bytes, int]:
+    """What is left of a request without what is between, with its hexadecimal digits masked; and from where on."""
+    host = _HOST.match(data, end)
+    if plain < HEAD_MAX and host is not None:
+        plain = _whole_words(host.end() - (end - begin))
+    return without_digits(data[:begin] + data[end:], plain), plain
+
+
 def _is_plain_answer(request: Request, answer: Response, record: Record) -> bool:
     return (answer.complete and 200 <= answer.status < 600 and not answer.chunked and answer.length <= HEAD_MAX
             and (answer.content_length is not None or _has_no_body(request, answer))
             and record.data.lower().count(b"\ncontent-length:", 0, answer.length) <= 1)
+
+
+def _is_certain(length: re.Match[bytes], hexadecimal: bytes) -> bool:
+    """Whether no head that looks the same has another length, or none: all of its name is compared, and it is alone."""
+    return length.start() + 1 >= length.start(1) - NAME_BYTES and len(_FRAMING.findall(hexadecimal)) == 1
+
+
+def _number_of(template: Template, status: int) -> int | None:
+    """Of an answer that is new: in place of one with its status, if all numbers are taken."""
+    if len(template.statuses) < ANSWERS_MAX:
+        template.statuses.append(status)
+        return len(template.statuses) - 1
+    return template.statuses.index(status) if status in template.statuses else None  # cells are known by the number
 
 
 def _has_no_body(request: Request, answer: Response) -> bool:

@@ -23,6 +23,7 @@ from httptop.taught import (
     LATENCY_LOW,
     PROBES,
     SETTINGS,
+    STATUS_BYTES,
     STRANGER,
     STRANGERS_MAX,
     TEMPLATE,
@@ -31,6 +32,7 @@ from httptop.taught import (
     TRACK_FAST,
     TRACKS_MAX,
     Cut,
+    Digits,
 )
 
 _WORD = struct.Struct("=Q")
@@ -104,9 +106,9 @@ class Board:
 
     # -- teaching -----------------------------------------------------------------------------------------------
 
-    def request(self, data: bytes, counter: int, cut: Cut) -> int | None:
+    def request(self, data: bytes, counter: int, cut: Cut, plain: int) -> int | None:
         """Teach a request, see taught.Board."""
-        value = self._hash(data, cut)
+        value = self._hash(data, cut << 32 ^ plain << 40 ^ Digits.HEXADECIMAL << 56 if cut else 0)
         at = self._place(value, TEMPLATES_MAX, self._templates)
         if at is not None:
             self._templates.add(at)
@@ -114,7 +116,8 @@ class Board:
             self._publish("templates", at * _TEMPLATE_BYTES, value)
         return at
 
-    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int) -> None:
+    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int,
+               name: bytes | None) -> None:
         """Teach how it is answered, see taught.Board."""
         start = template * _TEMPLATE_BYTES
         at = start + _ANSWERS_AT + number * ANSWER.size
@@ -123,8 +126,12 @@ class Board:
         value, length, longest, counter = TEMPLATE.unpack_from(view, start)
         if len(head) > longest:
             TEMPLATE.pack_into(view, start, value, length, len(head), counter)
-        ANSWER.pack_into(view, at, 0, len(head), length_at, digits)
-        self._publish("templates", at, self._hash(head))
+        masked = Digits.DECIMAL if name is None else Digits.HEXADECIMAL
+        ANSWER.pack_into(view, at, 0, len(head), length_at, digits, masked)
+        value = self._hash(head, masked << 56 ^ (0 if name is None else STATUS_BYTES << 40))
+        for (word,) in _WORD.iter_unpack(name or b""):
+            value = self._mixed(value, word)
+        self._publish("templates", at, value)
 
     def cell(self, template: int, answer: int, server: bytes, client: bytes, latency_max_ns: int) -> int | None:
         """Teach that these exchanges are counted, between these identities; the cell's number."""
@@ -176,8 +183,8 @@ class Board:
         value = ((value ^ word) * self._factor) & _64
         return value ^ value >> 32
 
-    def _hash(self, data: bytes, cut: Cut = Cut.NOTHING) -> int:
-        value = self._seed ^ len(data) ^ cut << 32
+    def _hash(self, data: bytes, kind: int) -> int:
+        value = self._seed ^ len(data) ^ kind
         for (word,) in _WORD.iter_unpack(data + bytes(-len(data) % 8)):
             value = self._mixed(value, word)
         return value

@@ -21,8 +21,9 @@ AT_ONCE = 250
 ROWS = "50"  # of each table, as many as a screen shows: what it costs to print all is not measured here
 MB = 1e6
 PORTS_AT, SEQ_AT, URL_AT = 34, 38, 54 + len("GET /item/")
-REQUEST = b"GET /item/00000000 HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\n\r\n"
-RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\n\r\nok\n"
+ID = b"X-Request-Id: 00000000000000000000000000000000\r\n"
+REQUEST = b"GET /item/00000000 HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\n%s\r\n" % ID
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\n%s\r\nok\n" % ID
 ISN = 1000
 FEW_URLS, SOME_FLOWS = 10, 1000
 
@@ -32,11 +33,12 @@ def growth(arena: Arena) -> Iterator[Row]:
     exchanges = 30_000 if arena.quick else 100_000
     for flows in (1, 10_000) if arena.quick else (1, SOME_FLOWS, 50_000):
         yield from _measure(f"{flows:,} flows", flows, FEW_URLS, max(exchanges, 2 * flows))
+    yield from _measure("an id in each", SOME_FLOWS, FEW_URLS, exchanges, ids=True)
     for urls in (FEW_URLS, 30_000) if arena.quick else (FEW_URLS, 10_000, 1_000_000):
         yield from _measure(f"{urls:,} URLs", SOME_FLOWS, urls, max(exchanges, urls))
 
 
-def _measure(what: str, flows: int, urls: int, exchanges: int) -> Iterator[Row]:
+def _measure(what: str, flows: int, urls: int, exchanges: int, *, ids: bool = False) -> Iterator[Row]:
     with namespace() as where:
         ip("-n", where.name, "link", "add", WIRE, "type", "veth", "peer", "name", OTHER_END)
         for name in (WIRE, OTHER_END):
@@ -45,7 +47,7 @@ def _measure(what: str, flows: int, urls: int, exchanges: int) -> Iterator[Row]:
             top.wait_attached()
             top.wait_snapshot(lambda _: True, "the first snapshot")
             before = cpu_s(top.pid)
-            _send(where, flows, urls, exchanges)
+            _send(where, flows, urls, exchanges, ids=ids)
             last = _last(top, exchanges)
             spent = cpu_s(top.pid) - before
             rss = int(status(top.pid)["VmRSS"].split()[0]) * 1024
@@ -61,9 +63,10 @@ def _last(top: Httptop, exchanges: int) -> dict[str, object]:
     return top.wait_requests(exchanges)
 
 
-def _send(where: Namespace, flows: int, urls: int, exchanges: int) -> None:
-    """One flow after the other says one exchange; one URL after the other is asked for."""
+def _send(where: Namespace, flows: int, urls: int, exchanges: int, *, ids: bool) -> None:
+    """One flow after the other says one exchange; one URL after the other is asked for. `ids`: each has its own."""
     asking, answering = (bytearray(_frame(*way)) for way in ((REQUEST, 0), (RESPONSE, 1)))
+    places = [(frame, frame.index(b": 0000") + 2) for frame in (asking, answering)]
     opening, opened = (bytearray(_frame(b"", sender, SYN | ACK * sender)) for sender in (0, 1))
     with where.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
         out.bind((OTHER_END, 0))
@@ -76,6 +79,8 @@ def _send(where: Namespace, flows: int, urls: int, exchanges: int) -> None:
                     out.send(frame)
             asked, answered = ISN + turn * len(REQUEST), ISN + turn * len(RESPONSE)
             asking[URL_AT : URL_AT + 8] = b"%08d" % url
+            for frame, at in places * ids:
+                frame[at : at + 32] = b"%032x" % (number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128))
             struct.pack_into("!HH", asking, PORTS_AT, 10_000 + flow, 80)
             struct.pack_into("!HH", answering, PORTS_AT, 80, 10_000 + flow)
             struct.pack_into("!II", asking, SEQ_AT, asked, answered)

@@ -39,13 +39,14 @@ class Slate:
         self.requests: list[tuple[bytes, int]] = []
         self.cuts: list[tuple[Cut, bytes]] = []
         self.answers: list[tuple[int, int, bytes, int, int]] = []
+        self.names: list[bytes | None] = []
         self.cells: list[tuple[int, int, bytes, bytes, int]] = []
         self.strangers: list[bytes] = []
         self.wanted = self.detail = 0
         self.untaught = False
         self.kept: AbstractSet[int] | None = None
 
-    def request(self, data: bytes, counter: int, cut: Cut) -> int | None:
+    def request(self, data: bytes, counter: int, cut: Cut, plain: int) -> int | None:
         """The next number, as long as there is place."""
         if len(self.requests) == self.places:
             return None
@@ -53,9 +54,11 @@ class Slate:
         self.cuts.append((cut, data))
         return len(self.requests) - 1
 
-    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int) -> None:
+    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int,
+               name: bytes | None) -> None:
         """As taught.Board."""
         self.answers.append((template, number, head, length_at, digits))
+        self.names.append(name)
 
     def cell(self, template: int, answer: int, server: bytes, client: bytes, latency_max_ns: int) -> int | None:
         """As taught.Board."""
@@ -281,6 +284,61 @@ def test_queries_that_count_are_not_cut_out() -> None:
     for number in range(5):
         lesson.exchange(get(f"/find?{number}"), OK, times=1)
     assert lesson.slate.cuts == []
+
+
+def test_identifiers_are_masked() -> None:
+    """A request that comes again with other hexadecimal digits behind its Host, with another query too, or the same."""
+    lesson = Lesson()
+    for number, target in enumerate(("/a", "/a", "/a", "/a?1", "/b?1", "/b?2")):
+        lesson.exchange(get(target, "GET", b"X-Id: %04x" % (number * 0xABC)), OK, times=1)
+    assert lesson.slate.cuts == [(Cut.DIGITS, get("/a", "GET", b"X-I0: 0000")),
+                                 (Cut.QUERY, get("/b?", "GET", b"X-Id: 0000"))]  # from the next multiple of 8 on
+
+
+@pytest.mark.parametrize("fields", [
+    [b"X-Id: %x", b"Host: a"], [b"Host: a", b"Host: b", b"X-Id: %x"], [b"Host: a b", b"X-Id: %x"],
+    [b"Host: a", b" b", b"X-Id: %x"], [b"Host:a", b"X-Id: %x"], [b"Host: a", b"Dontent-Length: %x"],
+    [b"Host: a", b"Trbnsfer-encoding : %x"], [b"Host: a", b"X-Id: %x", b"upgrade: h"]])
+def test_what_could_matter_is_not_masked(fields: list[bytes]) -> None:
+    """The Host in all its parts, and fields that could say where a body ends, if another digit were in their names."""
+    lesson = Lesson()
+    for number in range(5):
+        head = b"\r\n".join([b"GET /a HTTP/1.1", *fields, b"", b""])
+        lesson.exchange(head % (0x1A0 + number), OK, times=1)
+    assert lesson.slate.cuts == []
+
+
+def test_a_request_with_a_body_is_not_masked() -> None:
+    """Its digits could be of the body's length."""
+    lesson = Lesson()
+    for number in range(5):
+        lesson.exchange(post("/a", b"%x" % number), OK, times=1)
+        lesson.exchange(get("/b", "GET", b"Content-Length: 1") + b"%x" % number, OK, times=1)
+        lesson.exchange(get(f"/c?{number}", "POST", b"X-Id: abc"), OK, times=1)
+    assert lesson.slate.cuts == [(Cut.QUERY, get("/c?", "POST", b"X-Id: abc"))]
+
+
+def test_an_answer_that_repeats_an_identifier_is_taught_without() -> None:
+    """In place of the one that it is like; then with the name of its length, whose letters are masked as well."""
+    lesson = Lesson()
+    for number in (0x10A, 0x10B, 0x10C, 0x10D):
+        lesson.exchange(GET, ok(b"xx", "200 OK", b"X-Id: %x" % number), times=1)
+    heads = [(number, head) for _, number, head, *_ in lesson.slate.answers]
+    start = b"HTTP/1.1 200 OK\r\n"
+    assert heads == [(0, start + b"Content-Length: 0\r\nX-Id: 00b\r\n\r\n"),
+                     (0, start + b"0ont0nt-L0ngth: 0\r\nX-I0: 000\r\n\r\n")]
+    assert lesson.slate.names == [None, b"Content-Length: "]
+
+
+@pytest.mark.parametrize("fields", [
+    b"Content-Length:%s2\r\n" % (b" " * 9), b"Content-Length: 2\r\nDontent-Length: 3\r\n",
+    b"Content-Length: 2\r\nTrbnsfer-Encoding: x\r\n"])
+def test_answers_whose_length_could_be_another_are_not_masked(fields: bytes) -> None:
+    """If a digit in a name were another."""
+    lesson = Lesson()
+    for number in range(0x10A, 0x110):
+        lesson.exchange(GET, b"HTTP/1.1 200 OK\r\n%sX-Id: %x\r\n\r\nok" % (fields, number), times=1)
+    assert set(lesson.slate.names) == {None}
 
 
 @pytest.mark.parametrize("request_", [

@@ -228,6 +228,51 @@ def test_queries_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -> None:
     assert counted(loaded) > 150
 
 
+def test_identifiers_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -> None:
+    """A request has a number of its own, which its answer repeats, with a query and without, held and released."""
+    script, dice = Script(), random.Random(1)
+    for number in range(40):
+        talk = opened(script)
+        for path in ("/a", "/a", "/b", f"/find?{number}", f"/find?{number}b"):
+            field = b"X-Request-Id: %032x" % dice.getrandbits(128)
+            talk.exchange(get(path, "GET", field), ok(b"x" * dice.randrange(10, 99), "200 OK", field))
+        if number % 4 == 0:
+            talk.ask(get("/a", "GET", b"X-Request-Id: %032x" % dice.getrandbits(128)))
+            talk.answer(NOT_FOUND)
+    check_equal(loaded, reference, script.frames, 20)
+    assert counted(loaded) > 130
+
+
+# Each is one and the same field when its hexadecimal digits are masked.
+HOST = (b"Host: a1.example", b"Host: a1.example", b"Host: a2.example", b"Host: f1.example")
+SAME = (
+    (b"X-Id: 12ab", b"X-Id: ffff", b"X-Id: A000"), (b"Host: b1.example", b"Host: b1.example", b"Host: b2.example"),
+    (b"Content-Length: 2", b"Content-Length: 2", b"Dontent-Length: 2", b"Content-Length: a", b"content-length: 1"),
+    (b"Content-Length:  2", b"Content-Length:  2", b"Dontent-Length:  2"), (b"Content-Length:2", b"Dontent-Length:2"),
+    (b"Transfer-Encoding: chunked", b"Trbnsfer-Encoding: chunked", b"Transfer-Encoding: dhunked"),
+    (b"Upgrade: c", b"Upgrade: c", b"Upgrbde: c"), (b"Connection: Upgrade", b"Connection: Upgrbde"), (b" abc", b" 123"))
+FIELDS = st.lists(st.sampled_from(SAME), max_size=3)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["GET", "GET", "HEAD", "DELETE", "POST"]), FIELDS.map(lambda found: [HOST, *found]) | FIELDS,
+       FIELDS.map(lambda found: [SAME[2], *found]) | FIELDS, st.integers(1, 40), st.randoms(use_true_random=False))
+def test_digits(loaded: Kernel, reference: Kernel, method: str, asked: list[tuple[bytes, ...]],
+                answered: list[tuple[bytes, ...]], feed_every: int, dice: random.Random) -> None:
+    """Whatever a hexadecimal digit makes of a head that looks the same without it: it has its own meaning."""
+    script = Script()
+    for turn in range(20):
+        talk = opened(script)
+        target = f"/a?{turn // 2}" if dice.random() < 0.2 else "/a"
+        said = [f"{method} {target} HTTP/1.1".encode(), *map(dice.choice, asked)]
+        talk.ask(b"\r\n".join([*said, b"", b""]), *[b"GE"] * (b"Content-Length: 2" in said))
+        body = b"" if method == "HEAD" else b"ok"
+        talk.answer(b"\r\n".join([b"HTTP/1.1 200 OK", *map(dice.choice, answered), b"", body]))
+        talk.say(1, b"", flags=FIN | ACK)
+        talk.say(0, b"", flags=FIN | ACK)
+    check_equal(loaded, reference, script.frames, feed_every)
+
+
 def test_a_flood_of_targets_costs_detail_alone(loaded: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not looked at one by one is in `other`, exactly: requests, statuses, bytes, processes."""
     monkeypatch.setattr(in_kernel, "DETAIL_MAX", 100)

@@ -25,7 +25,7 @@ FIELDS = {
     "owned": (records.OWNED, ("owner", "socket")),
     "record": (records.RECORD, ("ts_ns", "flow", "seq", "ack", "payload_len", "data_len", "kind", "from", "flags",
                                 "counter", "gap", "ifindex", "extra", "owner[0]", "owner[1]")),
-    "answer": (taught.ANSWER, ("hash", "length", "length_at", "digits")),
+    "answer": (taught.ANSWER, ("hash", "length", "length_at", "digits", "masked")),
     "identity": (taught.IDENTITY, ("pid", "how", "start_ns")),
     "cell_key": (taught.CELL_KEY, ("template", "answer", "server", "client")),
     "stranger": (taught.STRANGER, ("addr", "valid")),

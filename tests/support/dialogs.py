@@ -30,9 +30,10 @@ def post(target: object, body: bytes, method: str = "POST") -> bytes:
     return get(target, method, b"Content-Length: %d" % len(body)) + body
 
 
-def ok(body: bytes, status: str = "200 OK") -> bytes:
+def ok(body: bytes, status: str = "200 OK", *fields: bytes) -> bytes:
     """A response with a body of known length."""
-    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    start = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n".encode()
+    return start + b"".join(field + b"\r\n" for field in fields) + b"\r\n" + body
 
 
 def chunks(*parts: bytes) -> bytes:
