@@ -80,28 +80,35 @@ def test_same_as_made_anew(terms: str, seed: int) -> None:
                 assert kept.latency_ms == made.latency_ms
 
 
-def test_what_did_not_change_is_not_looked_at() -> None:
-    """Of ten thousand cells one that changed is two to count: out as it was, in as it is."""
-    cells = tuple(Cell("GET", "h", f"/{number}", 200, None, None, 1, 1) for number in range(10_000))
-    running = Running()
-    running.take(cells)
-    counted = []
+CELLS = tuple(Cell("GET", "h", f"/{number}", 200, None, None, 1, 1) for number in range(10_000))
+
+
+def counted(running: Running, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Cell, int]]:
+    """What it counts in (1) and out (-1) from now on."""
+    found = []
     count = running._count
-    running._count = lambda cell, sign, latencies: (counted.append(sign), count(cell, sign, latencies))  # type: ignore[assignment, return-value]
-    running.take((*cells[:70], cells[70]._replace(requests=2), *cells[71:]))
-    assert counted == [-1, 1]
+    monkeypatch.setattr(running, "_count", lambda cell, sign, latencies: (
+        found.append((cell, sign)), count(cell, sign, latencies)))
+    return found
+
+
+def test_what_did_not_change_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten thousand cells one that changed is two to count: out as it was, in as it is."""
+    running = Running()
+    running.take(CELLS)
+    found = counted(running, monkeypatch)
+    changed = CELLS[70]._replace(requests=2)
+    running.take((*CELLS[:70], changed, *CELLS[71:]))
+    assert found == [(CELLS[70], -1), (changed, 1)]
     assert running.total.requests == 10_001
 
 
-def test_what_has_moved_is_not_looked_at() -> None:
+def test_what_has_moved_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cell that is taken out of a full table gives all that follow another place."""
-    cells = tuple(Cell("GET", "h", f"/{number}", 200, None, None, 1, 1) for number in range(10_000))
     running = Running()
-    running.take(cells)
-    counted = []
-    count = running._count
-    running._count = lambda cell, sign, latencies: (counted.append((cell, sign)), count(cell, sign, latencies))  # type: ignore[assignment, return-value]
+    running.take(CELLS)
+    found = counted(running, monkeypatch)
     more = Cell("GET", "h", "/more", 200, None, None, 7, 7)
-    running.take((*cells[:70], *cells[71:], more))
-    assert counted == [(cells[70], -1), (more, 1)]
+    running.take((*CELLS[:70], *CELLS[71:], more))
+    assert found == [(CELLS[70], -1), (more, 1)]
     assert running.total.requests == 10_006
