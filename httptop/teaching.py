@@ -120,12 +120,12 @@ class Teacher:
         target = _TARGET.match(data)
         if target is None:
             return self._stands_for_others(request, data) or self._second(request, data, Cut.NOTHING, data)
-        plain = _plain(request, data, target.end())
-        lefts = [(Cut.DIGITS, without_digits(data, plain), plain)] if plain < HEAD_MAX else []
+        host_end = _host_end(request, data, target.end())
+        lefts = [(Cut.DIGITS, *_left(data, 0, 0, host_end))] if host_end else []
         if target[2] is not None and not self._queries:
-            lefts.append((Cut.QUERY, *_left(data, target.start(2) + 1, target.end(), plain)))
+            lefts.append((Cut.QUERY, *_left(data, target.start(2) + 1, target.end(), host_end)))
         return (self._nearly(request, data, lefts) or self._second(request, data, Cut.NOTHING, data)
-                or self._alike_ones(request, data, target, plain))
+                or self._alike_ones(request, data, target, host_end))
 
     def _nearly(self, request: Request, data: bytes, lefts: Sequence[tuple[Cut, bytes, int]]) -> Template | None:
         """When the same is asked for with another identifier or query; `lefts`: what is left of it without."""
@@ -145,9 +145,9 @@ class Teacher:
         self._seen.discard((cut, left))  # no sooner again, if there is no place
         return self._teach(request, data, cut, left, plain)
 
-    def _alike_ones(self, request: Request, data: bytes, target: re.Match[bytes], plain: int) -> Template | None:
+    def _alike_ones(self, request: Request, data: bytes, target: re.Match[bytes], host_end: int) -> Template | None:
         """What stands for all requests that differ in their targets, once there are many: for `other`."""
-        left, plain = _left(data, target.start(1), target.end(), plain)
+        left, plain = _left(data, target.start(1), target.end(), host_end)
         if len(self._alike) >= ALIKE_MAX and left not in self._alike:
             self._alike.clear()
         self._alike[left] += 1
@@ -162,7 +162,7 @@ class Teacher:
             return None
         at = len(request.method) + 1
         end = at + len(OTHER_PATH)
-        left, _ = _left(data, at, end, _plain(request, data, end))
+        left, _ = _left(data, at, end, _host_end(request, data, end))
         return self._by_data.get((Cut.TARGET, left))
 
     def _teach(self, request: Request, data: bytes, cut: Cut, left: bytes, plain: int) -> Template | None:
@@ -220,30 +220,24 @@ def _is_plain_request(request: Request, data: bytes) -> bool:
             and len(data) == request.length + (request.content_length or 0))
 
 
-def _plain(request: Request, data: bytes, end: int) -> int:
-    """From which byte of the request on hexadecimal digits may be others; HEAD_MAX: none. Its target ends at `end`."""
+def _host_end(request: Request, data: bytes, end: int) -> int:
+    """Behind which byte of the request hexadecimal digits may be others; 0: nowhere. Its target ends at `end`."""
     host = _HOST.match(data, end)
     if host is None or request.method in _WITH_BODY:
-        return HEAD_MAX
+        return 0
     masked = without_digits(data, host.end())
-    matters = _FRAMING.search(masked, host.end()) or _ASKING.search(masked, host.end())
-    return HEAD_MAX if matters else _whole_words(host.end())
+    return 0 if _FRAMING.search(masked, host.end()) or _ASKING.search(masked, host.end()) else host.end()
 
 
-def _whole_words(n: int) -> int:
-    return (n + 7) & ~7
-
-
-def _left(data: bytes, begin: int, end: int, plain: int) -> tuple[bytes, int]:
-    """What is left of a request without what is between, with its hexadecimal digits masked; and from where on."""
-    host = _HOST.match(data, end)
-    if plain < HEAD_MAX and host is not None:
-        plain = _whole_words(host.end() - (end - begin))
+def _left(data: bytes, begin: int, end: int, host_end: int) -> tuple[bytes, int]:
+    """What is left of a request without what is between, its hexadecimal digits masked, and from which word on."""
+    plain = (host_end - (end - begin) + 7) & ~7 if host_end else HEAD_MAX
     return without_digits(data[:begin] + data[end:], plain), plain
 
 
 def _is_plain_answer(request: Request, answer: Response, record: Record) -> bool:
     return (answer.complete and 200 <= answer.status < 600 and not answer.chunked and answer.length <= HEAD_MAX
+            and record.data[9:12] == b"%d" % answer.status  # where it is compared by all of its digits
             and (answer.content_length is not None or _has_no_body(request, answer))
             and record.data.lower().count(b"\ncontent-length:", 0, answer.length) <= 1)
 

@@ -17,7 +17,8 @@ def without_query(path: str) -> str:
 
 def with_paths(snapshot: Snapshot, of: Callable[[str], str]) -> Snapshot:
     """Every path through `of`; what becomes the same URL is one row."""
-    return snapshot._replace(cells=tuple(cell._replace(path=of(cell.path)) for cell in snapshot.cells),
+    return snapshot._replace(
+        cells=tuple(cell._replace(path=of(cell.path)) for cell in snapshot.cells),
         in_flight=tuple(row._replace(path=of(row.path)) for row in snapshot.in_flight),
         exchanges=tuple(row._replace(path=of(row.path)) for row in snapshot.exchanges))
 
@@ -31,7 +32,8 @@ def since(snapshot: Snapshot, before: Snapshot) -> Snapshot:
     lost = {row.reason: row.events for row in before.losses}
     accepted = {row.process: row.accepts for row in before.accepts}
     how = {(row.process, row.role, row.how): row.exchanges for row in before.attribution}
-    return snapshot._replace(start_ns=before.end_ns, totals=totals,
+    return snapshot._replace(
+        start_ns=before.end_ns, totals=totals,
         completeness=min(delivered / totals.requests, 1.0) if totals.requests else 1.0,
         cells=tuple(cell for cell in cells if cell.requests or cell.responses or cell.recent),
         accepts=tuple(row._replace(accepts=row.accepts - accepted.get(row.process, 0)) for row in snapshot.accepts),
@@ -54,9 +56,9 @@ def _less(cell: Cell, before: Cell | None) -> Cell:
                     if count > counts.get(index, 0))
     # The exact maximum may be of before: the slowest bucket that is left is right within its step.
     slowest = min(cell.latency_max_ns, stats.bucket_ns(latency[-1][0] + 1)) if latency else 0
-    return cell._replace(requests=max(cell.requests - before.requests, 0),
-                   responses=max(cell.responses - before.responses, 0), latency=latency, latency_max_ns=slowest,
-                   response_bytes=max(cell.response_bytes - before.response_bytes, 0))
+    return cell._replace(
+        requests=max(cell.requests - before.requests, 0), responses=max(cell.responses - before.responses, 0),
+        latency=latency, latency_max_ns=slowest, response_bytes=max(cell.response_bytes - before.response_bytes, 0))
 
 
 def _totals(now: Totals, before: Totals) -> Totals:

@@ -131,6 +131,7 @@ def test_the_second_sighting_is_taught() -> None:
     (GET, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"),
     (GET, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n \r\n\r\nok"),
     (GET, b"HTTP/1.1 200 OK\r\nContent-Length: 00000000002\r\n\r\nok"),
+    (GET, b"HTTP/1.1        200 OK\r\nContent-Length: 2\r\n\r\nok"),
     (WEBSOCKET, SWITCHING),
     (WEBSOCKET, OK),
     (get("/up", "POST", b"Transfer-Encoding: chunked") + chunks(b"text"), OK),
@@ -138,7 +139,7 @@ def test_the_second_sighting_is_taught() -> None:
     (b"CONNECT a:443 HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     (get("/x", "BREW"), OK),
     (GET + GET, OK + OK),
-], ids=range(12))
+], ids=range(13))
 def test_what_is_not_plain_is_not_taught(request_: bytes, answer: bytes) -> None:
     """Where the length of a message is not plainly told, or the connection changes its language."""
     lesson = Lesson()

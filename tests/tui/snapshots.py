@@ -149,11 +149,11 @@ def calm() -> Snapshot:
 def later(snapshot: Snapshot, seconds: float = 1.0, growth: float = 1.001) -> Snapshot:
     """The same traffic `seconds` later, a little more of it."""
     cells = tuple(cell._replace(requests=int(cell.requests * growth) + 1,
-                                      responses=int(cell.responses * growth) + 1) for cell in snapshot.cells)
+                                responses=int(cell.responses * growth) + 1) for cell in snapshot.cells)
     totals = totals_of(cells, snapshot.lost)
     completeness = 1 - snapshot.lost / max(totals.requests, 1)
     return snapshot._replace(cells=cells, totals=totals, completeness=completeness,
-                               history=(*snapshot.history[1:], 1), end_ns=snapshot.end_ns + int(seconds * 1e9))
+                             history=(*snapshot.history[1:], 1), end_ns=snapshot.end_ns + int(seconds * 1e9))
 
 
 def over_time(snapshot: Snapshot, refreshes: int = 24) -> Iterator[Snapshot]:
@@ -162,16 +162,17 @@ def over_time(snapshot: Snapshot, refreshes: int = 24) -> Iterator[Snapshot]:
     shares = [0.0015 * rng.uniform(0.4, 1.3) for _ in range(refreshes)]
     for step in range(refreshes - 1, 0, -1):
         left = sum(shares[:step])
-        yield snapshot._replace(end_ns=snapshot.end_ns - step * 1_000_000_000,
+        yield snapshot._replace(
+            end_ns=snapshot.end_ns - step * 1_000_000_000,
             cells=tuple(_before(cell, left, rng) for cell in snapshot.cells),
-            accepts=tuple(row._replace(accepts=int(row.accepts * (1 - left)))
-                          for row in snapshot.accepts))
+            accepts=tuple(row._replace(accepts=int(row.accepts * (1 - left))) for row in snapshot.accepts))
     yield snapshot
 
 
 def _before(cell: Cell, share: float, rng: random.Random) -> Cell:
     """The cell when this share of it had not come yet."""
-    return cell._replace(recent=int(cell.recent * rng.uniform(0.4, 1.0)), requests=int(cell.requests * (1 - share)),
+    return cell._replace(
+        recent=int(cell.recent * rng.uniform(0.4, 1.0)), requests=int(cell.requests * (1 - share)),
         responses=int(cell.responses * (1 - share)),
         latency=tuple((index, count - int(count * share * rng.uniform(0, 2))) for index, count in cell.latency))
 
@@ -198,9 +199,9 @@ def losses() -> Snapshot:
 
 def empty(seconds: float = 12.0) -> Snapshot:
     """Attached, and nothing came but TLS; there is traffic elsewhere."""
-    return base(random.Random(1), (), seconds=seconds)._replace(accepts=(), attribution=(), in_flight=(),
-                               in_flight_total=0, history=(0,) * 12, requests_per_s=0.0,
-                               source=SourceInfo("live", ("eth0",), busy=("lo", "docker0")))
+    return base(random.Random(1), (), seconds=seconds)._replace(
+        accepts=(), attribution=(), in_flight=(), in_flight_total=0, history=(0,) * 12, requests_per_s=0.0,
+        source=SourceInfo("live", ("eth0",), busy=("lo", "docker0")))
 
 
 def gone() -> Snapshot:
