@@ -4,9 +4,8 @@
  *
  * It takes no decision of its own about HTTP. User space teaches it requests byte for byte, but for what makes no
  * difference (templates), how each of them is answered (answers: heads but for their digits), and between which processes
- * (cells). Whatever is not exactly so goes to http_deliver.c, the reference path, and a request that was held back until
- * then goes before it. So both paths mean the same, and what is held in the tables is bounded by what user space has put
- * there.
+ * (cells). All else goes to http_deliver.c, the reference path, behind a request that was held back until then. So both
+ * paths mean the same, and what is held in the tables is bounded by what user space has put there.
  *
  * Only a connection that asks and answers in turn is tracked, by where the next message of each side must begin. What
  * deviates is released: the reference path takes over there, and is told that nothing is under way (FLAG_RESUMED).
