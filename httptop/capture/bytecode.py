@@ -11,6 +11,7 @@ import fcntl
 import os
 import struct
 import sys
+import threading
 from typing import Any, NamedTuple
 
 _MACHINE = os.uname().machine
@@ -66,6 +67,13 @@ class Image(NamedTuple):
         return {"maps": self.maps,
                 "programs": [[p.name, p.kind, p.code.hex(), p.maps] for p in self.programs]}
 
+    def joined(self, other: Image) -> Image:
+        """All of both; what has the same name in both must be the same."""
+        maps = {m.name: m for m in (*self.maps, *other.maps)}
+        if any(maps[m.name] != m for m in self.maps):
+            raise ValueError("two maps have one name")
+        return Image(list(maps.values()), [*self.programs, *other.programs])
+
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Image:
         """ValueError, TypeError or KeyError when it is not one."""
@@ -103,7 +111,24 @@ def create_maps(image: Image) -> dict[str, int]:
 
 def load(image: Image, maps: dict[str, int], settings: dict[int, int]) -> dict[str, int]:
     """{name: fd} of the programs; `maps`: {name: fd}; `settings`: constants of 64 bits -> their values for this run."""
-    return {p.name: _load(p, maps, settings) for p in image.programs}
+    loaded: dict[str, int] = {}
+    errors: list[Exception] = []
+
+    def load_one(which: Program) -> None:
+        try:
+            loaded[which.name] = _load(which, maps, settings)
+        except Exception as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+
+    # The verifier takes 40 to 100 ms for each of the large ones, and lets other threads go on.
+    threads = [threading.Thread(target=load_one, args=(which,)) for which in image.programs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return loaded
 
 
 def _load(which: Program, maps: dict[str, int], settings: dict[int, int]) -> int:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from httptop.capture import bytecode
@@ -20,6 +20,7 @@ else:
 
 ALWAYS = ("http_filter.c", "http_deliver.c", "process.c")
 FAST_PATH = ("templates.c", "taught.c", "http_fast.c")
+HIDDEN = ("-Dhttp_filter=static http_filter", "-Dhttp_deliver=static http_deliver")  # so BCC makes no programs of them
 OWNER_EVENTS = ("tcp/tcp_rcv_space_adjust", "sock/inet_sock_set_state")
 ACCEPT_EVENTS = ("syscalls/sys_exit_accept", "syscalls/sys_exit_accept4")
 REGISTERS_ADDRESS = {"x86_64": 104, "aarch64": 8}  # of a system call's second argument in struct pt_regs (asm/ptrace.h)
@@ -32,6 +33,7 @@ LESS_WORK = ("-g0", "-Xclang", "-disable-llvm-passes")
 
 PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP = 28, 4
 NOBODY = 65534
+NICE = 10
 
 _kept: list[Any] = []  # what BCC has made closes its maps when it goes
 
@@ -94,27 +96,75 @@ def not_as_root() -> Iterator[None]:
             os.seteuid(0)
 
 
-def compiled(directory: str, names: Iterable[str], options: list[str]) -> tuple[
-        bytecode.Image, dict[str, int], list[Any]]:
-    """What BCC makes of these parts; the fds of the maps, which it creates while it compiles; and which BCC it is."""
+def compiled(directory: str, names: Iterable[str], options: list[str]) -> tuple[bytecode.Image, list[Any]]:
+    """What BCC makes of these parts, and which BCC it is.
+
+    The fast path takes as long as all others together, so it is compiled beside them, by a process of its own.
+    """
     os.environ["BCC_KERNEL_SOURCE"] = directory  # headers of our own: none need be installed
     import site  # noqa: PLC0415 - the loader does without (-S) when all is compiled already
 
     site.main()
-    from bcc import BPF  # noqa: PLC0415 - slow
+    import bcc  # noqa: PLC0415 - slow
+
+    others = [name for name in names if name not in FAST_PATH]
+    if len(others) == len(list(names)):
+        return _image(source(directory, others), options), identity(str(bcc.__file__))
+    with beside(lambda: _image(source(directory, [*ALWAYS, *FAST_PATH]), [*options, *HIDDEN])) as fast_path:
+        image = _image(source(directory, others), options)
+        return image.joined(fast_path()), identity(str(bcc.__file__))
+
+
+@contextlib.contextmanager
+def beside(make: Callable[[], bytecode.Image]) -> Iterator[Callable[[], bytecode.Image]]:
+    """Another process makes an image meanwhile; what is given waits for it. RuntimeError says what went wrong there."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        _answer(writing, make)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as answer:
+        def made() -> bytecode.Image:
+            told = json.loads(answer.read() or '{"error": "the compiler died"}')
+            if "error" in told:
+                raise RuntimeError(told["error"])
+            return bytecode.Image.from_json(told)
+
+        try:
+            yield made
+        finally:
+            os.waitpid(child, 0)
+
+
+def _answer(writing: int, make: Callable[[], bytecode.Image]) -> NoReturn:
+    try:
+        os.closerange(3, writing)  # else who waits for the end of this process's parent would wait for this one too
+        os.nice(NICE)  # the screen comes first
+        with open(writing, "w", encoding="utf-8") as file:
+            try:
+                told = make().as_json()
+            except Exception as error:  # noqa: BLE001 - it is raised by who waits
+                told = {"error": str(error)}
+            json.dump(told, file)
+    finally:
+        os._exit(0)
+
+
+def _image(text: str, options: list[str]) -> bytecode.Image:
+    from bcc import BPF  # noqa: PLC0415
 
     class Module(BPF):  # type: ignore[misc] # bcc has no types
         def _trace_autoload(self) -> None:
             """BCC would load and attach the tracepoints."""
 
     with not_as_root():
-        made = Module(text=source(directory, names), cflags=options)
+        made = Module(text=text, cflags=options)
     _kept.append(made)
-    return (*image_of(made), identity(str(sys.modules["bcc"].__file__)))
+    return image_of(made)
 
 
-def image_of(made: Any) -> tuple[bytecode.Image, dict[str, int]]:  # noqa: ANN401 - bcc has no types
-    """All that a BCC module holds; {name: fd} of its maps."""
+def image_of(made: Any) -> bytecode.Image:  # noqa: ANN401 - bcc has no types
+    """All that a BCC module holds."""
     from bcc import lib  # noqa: PLC0415
 
     module = ctypes.c_void_p(made.module)
@@ -131,7 +181,7 @@ def image_of(made: Any) -> tuple[bytecode.Image, dict[str, int]]:  # noqa: ANN40
     names = {fd: name for name, fd in fds.items()}
     functions = [lib.bpf_function_name(module, number).decode() for number in range(lib.bpf_num_functions(module))]
     programs = [bytecode.program(name, kind(name), made.dump_func(name.encode()), names) for name in functions]
-    return bytecode.Image(maps, programs), fds
+    return bytecode.Image(maps, programs)
 
 
 def kind(function: str) -> int:

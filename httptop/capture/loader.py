@@ -82,8 +82,8 @@ class Loaded:
         self._settings = {compiling.OWN_NETNS_MARK: os.stat("/proc/thread-self/ns/net").st_ino}
         self._new: dict[str, Any] = {}
         if not self._from_cache():
-            image, self.maps, compiler = compiling.compiled(config["bpf"], parts, flags)
-            self.programs = bytecode.load(image, self.maps, self._settings)
+            image, compiler = compiling.compiled(config["bpf"], parts, flags)
+            self._load(image)
             self._new = {"compiler": compiler, "image": image.as_json()}
 
     def _from_cache(self) -> bool:
@@ -91,12 +91,14 @@ class Loaded:
         try:
             if stored is None or stored["compiler"] != compiling.identity(stored["compiler"][0]):
                 return False
-            image = bytecode.Image.from_json(stored["image"])
-            self.maps = bytecode.create_maps(image)
-            self.programs = bytecode.load(image, self.maps, self._settings)
+            self._load(bytecode.Image.from_json(stored["image"]))
         except Exception:  # noqa: BLE001 - whatever is wrong with it, compiling it anew is right
             return False
         return True
+
+    def _load(self, image: bytecode.Image) -> None:
+        self.maps = bytecode.create_maps(image)
+        self.programs = bytecode.load(image, self.maps, self._settings)
 
     def keep(self) -> None:
         """Store what was compiled for the next time."""

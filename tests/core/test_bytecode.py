@@ -5,10 +5,15 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import select
+import signal
 import struct
+import time
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
+import psutil
 import pytest
 
 from httptop.capture import bytecode
@@ -47,6 +52,17 @@ def test_an_image_survives_json() -> None:
     assert bytecode.Image.from_json(json.loads(json.dumps(image.as_json()))) == image
 
 
+def test_what_two_compilers_make_is_one() -> None:
+    """Maps that both know are one map; if they are not the same, there is no way to have both."""
+    shared, own = bytecode.Map("shared", 2, 4, 8, 1, 0), bytecode.Map("own", 2, 4, 8, 1, 0)
+    first, second = (bytecode.program(name, bytecode.SOCKET_FILTER, EXIT, {}) for name in "ab")
+    both = bytecode.Image([shared], [first]).joined(bytecode.Image([own, shared], [second]))
+    assert sorted(both.maps) == [own, shared]
+    assert both.programs == [first, second]
+    with pytest.raises(ValueError, match="one name"):
+        both.joined(bytecode.Image([shared._replace(entries=2)], []))
+
+
 def test_settings_are_put_in_their_places() -> None:
     """A mark becomes the value of this run where it is loaded, and only there."""
     code = bytearray(wide(0, MARK) + wide(0, MARK + 1) + wide(0, MARK))
@@ -56,13 +72,44 @@ def test_settings_are_put_in_their_places() -> None:
     assert bytes(code) == expected + wide(0, MARK + 1) + expected
 
 
+def imported(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """compiling.py as the loader imports it."""
+    monkeypatch.syspath_prepend(str(Path(bytecode.__file__).parent))
+    return importlib.import_module("compiling")
+
+
 @pytest.mark.parametrize(("machine", "release", "known"), [
     ("x86_64", "5.15.0-91-generic", True), ("aarch64", "6.1.0", True), ("x86_64", "5.14.21", False),
     ("riscv64", "6.18.4", False)])
 def test_registers_are_read_where_they_are_known(monkeypatch: pytest.MonkeyPatch, machine: str, release: str,
                                                  known: bool) -> None:
     """Elsewhere the program does without: no other register is read, no helper called that the kernel has not."""
-    monkeypatch.syspath_prepend(str(Path(bytecode.__file__).parent))  # as the loader imports it
-    compiling = importlib.import_module("compiling")
+    compiling = imported(monkeypatch)
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine=machine, release=release))
     assert bool(compiling.accept_registers()) == known
+
+
+def test_what_another_process_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It arrives whole."""
+    with imported(monkeypatch).beside(lambda: bytecode.Image([bytecode.Map("m", 2, 4, 8, 1, 0)], [])) as made:
+        assert made() == bytecode.Image([bytecode.Map("m", 2, 4, 8, 1, 0)], [])
+
+
+@pytest.mark.parametrize(("make", "said"), [
+    (lambda: 1 // 0, "division"), (lambda: os.kill(os.getpid(), signal.SIGKILL), "the compiler died")])
+def test_what_another_process_cannot_make(monkeypatch: pytest.MonkeyPatch, make: Callable[[], object],
+                                          said: str) -> None:
+    """What went wrong there is said here."""
+    with pytest.raises(RuntimeError, match=said), imported(monkeypatch).beside(make) as made:
+        made()
+
+
+def test_another_process_keeps_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for us to close a pipe need not wait for it."""
+    reading, writing = os.pipe()
+    with imported(monkeypatch).beside(lambda: time.sleep(60)):
+        os.close(writing)
+        assert select.select([reading], [], [], 10)[0] == [reading]
+        os.close(reading)
+        for child in psutil.Process().children():
+            child.kill()
