@@ -139,8 +139,8 @@ struct answer {
 	__u8 pad[2];
 };
 
-/* What of a request may be anything. Hexadecimal digits: those behind its Host, if that is its first field and it has no
- * body. Of a target: as long as it is one word. */
+/* What of a request may be anything. Hexadecimal digits: those of its fields but Host, if it has no body. Of a target: as
+ * long as it is one word. */
 enum cut {
 	CUT_NOTHING,
 	CUT_DIGITS, /* hexadecimal digits alone: it has an identifier, perhaps */
@@ -150,7 +150,7 @@ enum cut {
 
 /* A request that fills a segment, byte for byte, body included, but for what is cut out. */
 struct template {
-	__u64 hash;   /* with enum cut, and where digits begin to be masked; written last */
+	__u64 hash;   /* with enum cut, and which digits are kept; written last */
 	__u32 length; /* of what is left */
 	__u16 longest; /* of its answers */
 	__u8 counter;  /* enum counter of its method */

@@ -45,6 +45,11 @@ struct flow {
 	__u8 pad[2];
 };
 
+/* What is hashed with its hexadecimal digits: the first bytes, and the Host. Multiples of 8. */
+struct kept {
+	__u32 plain, host, behind;
+};
+
 /* From the filter to http_deliver; the record is built in place. */
 struct scratch {
 	struct record record;
@@ -56,8 +61,8 @@ struct scratch {
 	__u64 hash, length;
 	__u32 hashed, template, answer, verdict;
 	__u32 target, query, end; /* of a request: where its target begins, what follows its '?' (0: none), where both end */
-	__u32 host_end; /* of its first field, if that is Host, and there is no body; else 0 */
-	__u32 plain; /* so many bytes are hashed as they are, hexadecimal digits behind them masked */
+	__u32 host, host_end; /* where its Host begins and ends, if it has one and no body; else 0 */
+	struct kept kept;
 	__u32 found, detail;
 	__u32 kind, counter, followed;
 	__u32 wanted; /* http_deliver has something to do whatever http_fast says */

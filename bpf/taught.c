@@ -75,7 +75,7 @@ static __always_inline void find_hexadecimal(struct scratch *scratch, struct tem
 		return;
 	struct answer *answer = &template->answers[(scratch->answer - 1) & (ANSWERS_MAX - 1)];
 	scratch->hashed = answer->length;
-	scratch->plain = STATUS_BYTES;
+	scratch->kept = (struct kept){.plain = STATUS_BYTES};
 	READ_BACK();
 	if (scratch->hashed > HEAD_MAX)
 		return;

@@ -34,40 +34,50 @@ static __always_inline __u64 without_hexadecimal(__u64 word)
 	return (word & ~mask) | (mask & EACH('0'));
 }
 
-/* Word `i` of the data as it is hashed. Without a branch for `plain`: the verifier would have to follow both ways. */
-static __always_inline __u64 word_at(const __u8 *data, __u32 i, __u32 plain, enum digits masked)
+/* All ones if word `i` begins at byte `at` or behind it, else 0. Without branches, here and below: the verifier would have
+ * to follow both ways. */
+static __always_inline __u64 is_from(__u32 i, __u32 at)
+{
+	return (__s64)((__s32)at - 8 * (__s32)i - 1) >> 63;
+}
+
+/* Word `i` of the data as it is hashed. */
+static __always_inline __u64 word_at(const __u8 *data, __u32 i, struct kept kept, enum digits masked)
 {
 	__u64 word = *(const __u64 *)(data + 8 * i);
-	__u64 behind = (__s64)((__s32)plain - 8 * (__s32)i - 1) >> 63;
 
 	if (masked == DIGITS_HEXADECIMAL)
-		return word ^ ((word ^ without_hexadecimal(word)) & behind);
+		return word ^ ((word ^ without_hexadecimal(word)) & is_from(i, kept.plain) &
+			       (~is_from(i, kept.host) | is_from(i, kept.behind)));
 	return masked == DIGITS_DECIMAL && i >= STATUS_BYTES / 8 ? without_decimal(word) : word;
 }
 
-/* Of the first `n` bytes of the data, at most HEAD_MAX, into scratch->hash. Hexadecimal digits are masked from
- * scratch->plain on, a multiple of 8, decimal ones behind the status. How many bytes there are is read back from the map
- * behind the loop, for the reason that struct scan tells. */
+/* Of the first `n` bytes of the data, at most HEAD_MAX, into scratch->hash. Hexadecimal digits are masked but for those
+ * that scratch->kept says, decimal ones behind the status. How many bytes there are is read back from the map behind the
+ * loop, for the reason that struct scan tells. */
 static __always_inline void digest(struct scratch *scratch, __u32 n, const struct settings *set, enum cut cut,
 				   enum digits masked)
 {
 	const __u8 *data = scratch->data;
-	__u32 plain = masked == DIGITS_HEXADECIMAL ? scratch->plain : 0;
-	__u64 hash = set->seed ^ n ^ (__u64)cut << 32 ^ (__u64)plain << 40 ^ (__u64)masked << 56;
+	struct kept kept = {};
 
+	if (masked == DIGITS_HEXADECIMAL)
+		kept = scratch->kept;
+	__u64 hash = set->seed ^ n ^ (__u64)cut << 32 ^ (__u64)masked << 56 ^ (__u64)kept.plain << 40 ^
+		     (__u64)kept.host << 11 ^ (__u64)kept.behind << 21;
 	scratch->hashed = n;
 	READ_BACK();
 	__u32 words = scratch->hashed / 8;
 	for (__u32 i = 0; i < HEAD_MAX / 8; i++) {
 		if (i >= words)
 			break;
-		hash = mixed(hash, word_at(data, i, plain, masked), set);
+		hash = mixed(hash, word_at(data, i, kept, masked), set);
 	}
 	READ_BACK();
 	n = scratch->hashed;
 	__u32 rest = n & 7;
 	if (rest) {
-		__u64 word = word_at(data, n / 8 & (HEAD_MAX / 8 - 1), plain, masked);
+		__u64 word = word_at(data, n / 8 & (HEAD_MAX / 8 - 1), kept, masked);
 		/* the bytes that belong to it, on machines of either byte order */
 		word = bpf_ntohll(bpf_htonll(word) & ~0ULL << (64 - 8 * rest));
 		hash = mixed(hash, word, set);
@@ -151,20 +161,54 @@ static __always_inline void find_target(struct scratch *scratch)
 	READ_BACK();
 }
 
-/* Where the Host ends of which a request without a body, whose target is known, says so first. */
+/* The first line that begins with an 'h', from the end of the target on: where that is. */
+static __always_inline void find_h(struct scratch *scratch)
+{
+	const __u8 *data = scratch->data;
+	__u32 n = scratch->segment.payload_len, first = scratch->end & (HEAD_MAX - 8);
+	__u64 begins = 0;
+
+	scratch->found = 0;
+	READ_BACK();
+	for (__u32 i = 0; i < HEAD_MAX; i += 8) {
+		__u32 place = first + i;
+		if (place >= n || place >= HEAD_MAX)
+			break;
+		__u64 word = be64(data + (place & (HEAD_MAX - 8)));
+		__u64 ends = bytes_that_are(word, '\n');
+		if (bytes_that_are(word | EACH(0x20), 'h') & (ends >> 8 | begins)) {
+			scratch->found = place + 1;
+			break;
+		}
+		begins = ends << 56;
+	}
+	READ_BACK();
+}
+
+/* Where the Host is of a request without a body, whose target is known: from `host` to `host_end` of the scratch. */
 static __always_inline void find_host(struct scratch *scratch)
 {
-	__u32 at = scratch->end + sizeof(" HTTP/1.1\r\n") - 1;
-	const __u8 *name = scratch->data + (at & (HEAD_MAX - 1));
+	const __u8 *data = scratch->data;
+	__u32 at;
 
 	scratch->host_end = 0;
 	READ_BACK();
-	if (!scratch->end || has_body_method(scratch->counter) || at >= HEAD_MAX - 6)
+	if (!scratch->end || has_body_method(scratch->counter))
 		return;
-	if ((name[0] | 0x20) != 'h' || (name[1] | 0x20) != 'o' || (name[2] | 0x20) != 's' || (name[3] | 0x20) != 't' ||
+	find_h(scratch);
+	at = scratch->found - 1;
+	if (!scratch->found)
+		return;
+	for (__u32 i = 0; i < 7; i++, at++)
+		if ((data[at & (HEAD_MAX - 1)] | 0x20) == 'h' && data[(at - 1) & (HEAD_MAX - 1)] == '\n')
+			break;
+	const __u8 *name = data + (at & (HEAD_MAX - 1));
+	if (at >= HEAD_MAX - 6 || (name[1] | 0x20) != 'o' || (name[2] | 0x20) != 's' || (name[3] | 0x20) != 't' ||
 	    name[4] != ':' || name[5] != ' ')
 		return;
-	scratch->host_end = word_end(scratch, at + 6, ' ');
+	scratch->host = at + 6;
+	READ_BACK();
+	scratch->host_end = word_end(scratch, scratch->host, ' ');
 	READ_BACK();
 }
 
@@ -180,13 +224,26 @@ static __always_inline __u32 cut_out(struct __sk_buff *skb, struct scratch *scra
 	return LOAD(skb, scratch->segment.offset + end, scratch->data + from, rest) ? 0 : from + rest;
 }
 
+/* Digits are compared in the request line and in the Host. */
+static __always_inline void keep_host(struct scratch *scratch, __u32 removed)
+{
+	struct kept kept = {.plain = HEAD_MAX};
+
+	if (scratch->host_end) {
+		kept.plain = (scratch->end - removed + sizeof(" HTTP/1.1") - 1 + 7) & ~7;
+		kept.host = (scratch->host - removed) & ~7;
+		kept.behind = (scratch->host_end - removed + 7) & ~7;
+	}
+	scratch->kept = kept;
+}
+
 /* The number of the template that the first `n` bytes of the data are, + 1; 0: none. `removed`: so many are cut out of the
  * target. */
 static __always_inline __u32 find_template(struct scratch *scratch, __u32 n, enum cut cut, __u32 removed,
 					   const struct settings *set)
 {
 	if (cut != CUT_NOTHING) {
-		scratch->plain = scratch->host_end ? (scratch->host_end - removed + 7) & ~7 : HEAD_MAX;
+		keep_host(scratch, removed);
 		READ_BACK();
 	}
 	digest(scratch, n, set, cut, cut == CUT_NOTHING ? DIGITS_KEPT : DIGITS_HEXADECIMAL);

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Set as AbstractSet
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 TEMPLATES_MAX = 4096
 ANSWERS_MAX = 4
@@ -50,18 +50,32 @@ _AS_0 = {Digits.DECIMAL: bytes.maketrans(b"123456789", b"0" * 9),
          Digits.HEXADECIMAL: bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)}
 
 
-def without_digits(data: bytes, plain: int, digits: Digits = Digits.HEXADECIMAL) -> bytes:
-    """With each of such digits from `plain` on as 0."""
-    return data[:plain] + data[plain:].translate(_AS_0[digits])
+class Kept(NamedTuple):
+    """What is compared with all of its digits: bytes before `plain`, and from `host` to `behind`; multiples of 8."""
+
+    plain: int
+    host: int = 0
+    behind: int = 0
+
+
+ALL_KEPT = Kept(HEAD_MAX)
+
+
+def without_digits(data: bytes, kept: Kept, digits: Digits = Digits.HEXADECIMAL) -> bytes:
+    """With each of such digits as 0 but for those that are kept."""
+    masked = bytearray(data.translate(_AS_0[digits]))
+    for part in (slice(kept.plain), slice(kept.host, kept.behind)):
+        masked[part] = data[part]
+    return bytes(masked)
 
 
 class Board(Protocol):
     """Where it is written. What finds no place is not taught, and comes through the ring as before."""
 
-    def request(self, data: bytes, counter: int, cut: Cut, plain: int) -> int | None:
+    def request(self, data: bytes, counter: int, cut: Cut, kept: Kept) -> int | None:
         """Teach a request, which fills a segment; the template's number, None when there is no place.
 
-        `data` is without what `cut` says; hexadecimal digits from `plain` on are as 0, if anything is cut.
+        `data` is without what `cut` says; if anything is cut, hexadecimal digits are as 0 but for those that are kept.
         """
 
     def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int,

@@ -16,6 +16,7 @@ from httptop.cells import OTHER_PATH
 from httptop.http1 import Request, Response
 from httptop.records import METHODS, NO_OWNER, OWNER, Kind, Record
 from httptop.taught import (
+    ALL_KEPT,
     ANSWERS_MAX,
     HEAD_MAX,
     IDENTITY,
@@ -25,8 +26,11 @@ from httptop.taught import (
     Board,
     Cut,
     Digits,
+    Kept,
     without_digits,
 )
+
+Span = tuple[int, int] | None
 
 SEEN_MAX = 8192  # requests that were seen once, and are not worth a place yet
 ALIKE_MIN = 64  # so many requests that differ in their targets alone: there may be no end of them
@@ -37,7 +41,9 @@ _LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,%d})[ \t]*\r\n(?![ \t])"
 
 # A target that is a path, with its query. What is one word for the kernel (word_end() of bpf/templates.c) is one here.
 _TARGET = re.compile(rb"[A-Z]+ (/[^\0- ?]*(\?[^\0- ]*)?)(?= HTTP/1\.)")
-_HOST = re.compile(rb" HTTP/1\.[0-9]\r\n(?i:host): [^\0- ]*(?=\r\n[^ \t])")
+_VERSION = re.compile(rb" HTTP/1\.[0-9]\r\n")
+_H = re.compile(rb"(?<=\n)[hH]")  # find_h() looks no further
+_HOST = re.compile(rb"(?i:host): ([^\0- ]*)(?=\r\n[^ \t])")
 _WITH_BODY = ("POST", "PUT", "PATCH")  # may have one: has_body_method() of bpf/heads.h
 # Of fields that matter (http1.py), as they look when hexadecimal digits are masked: there is none that could be one.
 _FRAMING = re.compile(rb"\n(?:0ont0nt-l0ngth|tr0ns00r-0n0o0ing)[ \t]*:", re.IGNORECASE)
@@ -106,7 +112,7 @@ class Teacher:
         if template is None or not _is_plain_answer(request, answer, record):
             return None
         head = record.data[: answer.length]
-        masked = [without_digits(head, STATUS_BYTES, digits) for digits in (Digits.DECIMAL, Digits.HEXADECIMAL)]
+        masked = [without_digits(head, Kept(STATUS_BYTES), digits) for digits in (Digits.DECIMAL, Digits.HEXADECIMAL)]
         number = next((template.answers[one] for one in masked if one in template.answers), None)
         if number is None:
             number = self._teach_answer(template, request, answer, head, *masked)
@@ -120,14 +126,15 @@ class Teacher:
         target = _TARGET.match(data)
         if target is None:
             return self._stands_for_others(request, data) or self._second(request, data, Cut.NOTHING, data)
-        host_end = _host_end(request, data, target.end())
-        lefts = [(Cut.DIGITS, *_left(data, 0, 0, host_end))] if host_end else []
+        end = target.end()
+        host = _host(request, data, end)
+        lefts = [(Cut.DIGITS, *_left(data, end, end, host))] if host else []
         if target[2] is not None and not self._queries:
-            lefts.append((Cut.QUERY, *_left(data, target.start(2) + 1, target.end(), host_end)))
+            lefts.append((Cut.QUERY, *_left(data, target.start(2) + 1, end, host)))
         return (self._nearly(request, data, lefts) or self._second(request, data, Cut.NOTHING, data)
-                or self._alike_ones(request, data, target, host_end))
+                or self._alike_ones(request, data, target, host))
 
-    def _nearly(self, request: Request, data: bytes, lefts: Sequence[tuple[Cut, bytes, int]]) -> Template | None:
+    def _nearly(self, request: Request, data: bytes, lefts: Sequence[tuple[Cut, bytes, Kept]]) -> Template | None:
         """When the same is asked for with another identifier or query; `lefts`: what is left of it without."""
         known = next((known for cut, left, _ in lefts if (known := self._by_data.get((cut, left)))), None)
         if known is None and (Cut.NOTHING, data) not in self._seen:
@@ -135,7 +142,8 @@ class Teacher:
             known = next(filter(None, taught), None)
         return known
 
-    def _second(self, request: Request, data: bytes, cut: Cut, left: bytes, plain: int = HEAD_MAX) -> Template | None:
+    def _second(self, request: Request, data: bytes, cut: Cut, left: bytes,
+                kept: Kept = ALL_KEPT) -> Template | None:
         """Teach what is `left` of a request, if that was seen before."""
         if (cut, left) not in self._seen:
             if len(self._seen) >= SEEN_MAX:
@@ -143,17 +151,17 @@ class Teacher:
             self._seen.add((cut, left))
             return None
         self._seen.discard((cut, left))  # no sooner again, if there is no place
-        return self._teach(request, data, cut, left, plain)
+        return self._teach(request, data, cut, left, kept)
 
-    def _alike_ones(self, request: Request, data: bytes, target: re.Match[bytes], host_end: int) -> Template | None:
+    def _alike_ones(self, request: Request, data: bytes, target: re.Match[bytes], host: Span) -> Template | None:
         """What stands for all requests that differ in their targets, once there are many: for `other`."""
-        left, plain = _left(data, target.start(1), target.end(), host_end)
+        left, kept = _left(data, target.start(1), target.end(), host)
         if len(self._alike) >= ALIKE_MAX and left not in self._alike:
             self._alike.clear()
         self._alike[left] += 1
         if self._alike[left] == ALIKE_MIN:
             other = data[: target.start(1)] + OTHER_PATH.encode() + data[target.end() :]
-            self._teach(request._replace(target=OTHER_PATH), other, Cut.TARGET, left, plain)
+            self._teach(request._replace(target=OTHER_PATH), other, Cut.TARGET, left, kept)
         return self._by_data.get((Cut.TARGET, left))
 
     def _stands_for_others(self, request: Request, data: bytes) -> Template | None:
@@ -162,11 +170,11 @@ class Teacher:
             return None
         at = len(request.method) + 1
         end = at + len(OTHER_PATH)
-        left, _ = _left(data, at, end, _host_end(request, data, end))
+        left, _ = _left(data, at, end, _host(request, data, end))
         return self._by_data.get((Cut.TARGET, left))
 
-    def _teach(self, request: Request, data: bytes, cut: Cut, left: bytes, plain: int) -> Template | None:
-        number = self._board.request(left, METHODS.index(request.method), cut, plain)
+    def _teach(self, request: Request, data: bytes, cut: Cut, left: bytes, kept: Kept) -> Template | None:
+        number = self._board.request(left, METHODS.index(request.method), cut, kept)
         if number is None:
             self.refused += 1
             return None
@@ -220,19 +228,32 @@ def _is_plain_request(request: Request, data: bytes) -> bool:
             and len(data) == request.length + (request.content_length or 0))
 
 
-def _host_end(request: Request, data: bytes, end: int) -> int:
-    """Behind which byte of the request hexadecimal digits may be others; 0: nowhere. Its target ends at `end`."""
-    host = _HOST.match(data, end)
-    if host is None or request.method in _WITH_BODY:
-        return 0
-    masked = without_digits(data, host.end())
-    return 0 if _FRAMING.search(masked, host.end()) or _ASKING.search(masked, host.end()) else host.end()
+def _host(request: Request, data: bytes, end: int) -> Span:
+    """Where the value of Host is in a request whose target ends at `end`; None: its digits must be what they are."""
+    line = _VERSION.match(data, end)
+    first = _H.search(data, end)
+    host = _HOST.match(data, first.start()) if first is not None else None
+    if line is None or host is None or request.method in _WITH_BODY:
+        return None
+    masked = without_digits(data, Kept(line.end()))
+    matters = _FRAMING.search(masked, end) or _ASKING.search(masked, host.end())
+    return None if matters or _ASKING.search(masked, end, host.start()) else host.span(1)
 
 
-def _left(data: bytes, begin: int, end: int, host_end: int) -> tuple[bytes, int]:
-    """What is left of a request without what is between, its hexadecimal digits masked, and from which word on."""
-    plain = (host_end - (end - begin) + 7) & ~7 if host_end else HEAD_MAX
-    return without_digits(data[:begin] + data[end:], plain), plain
+def _left(data: bytes, begin: int, end: int, host: Span) -> tuple[bytes, Kept]:
+    """What is left of a request without what is between, its hexadecimal digits masked, and which ones are not.
+
+    `end`: that of its target.
+    """
+    removed = end - begin
+    kept = ALL_KEPT
+    if host is not None:
+        kept = Kept(_up(begin + len(" HTTP/1.1")), host[0] - removed & ~7, _up(host[1] - removed))
+    return without_digits(data[:begin] + data[end:], kept), kept
+
+
+def _up(at: int) -> int:
+    return at + 7 & ~7
 
 
 def _is_plain_answer(request: Request, answer: Response, record: Record) -> bool:

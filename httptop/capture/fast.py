@@ -33,6 +33,7 @@ from httptop.taught import (
     TRACKS_MAX,
     Cut,
     Digits,
+    Kept,
 )
 
 _WORD = struct.Struct("=Q")
@@ -106,9 +107,9 @@ class Board:
 
     # -- teaching -----------------------------------------------------------------------------------------------
 
-    def request(self, data: bytes, counter: int, cut: Cut, plain: int) -> int | None:
+    def request(self, data: bytes, counter: int, cut: Cut, kept: Kept) -> int | None:
         """Teach a request, see taught.Board."""
-        value = self._hash(data, cut << 32 ^ plain << 40 ^ Digits.HEXADECIMAL << 56 if cut else 0)
+        value = self._hash(data, cut << 32 ^ self._kind(Digits.HEXADECIMAL, kept) if cut else 0)
         at = self._place(value, TEMPLATES_MAX, self._templates)
         if at is not None:
             self._templates.add(at)
@@ -128,7 +129,7 @@ class Board:
             TEMPLATE.pack_into(view, start, value, length, len(head), counter)
         masked = Digits.DECIMAL if name is None else Digits.HEXADECIMAL
         ANSWER.pack_into(view, at, 0, len(head), length_at, digits, masked)
-        value = self._hash(head, masked << 56 ^ (0 if name is None else STATUS_BYTES << 40))
+        value = self._hash(head, self._kind(masked, Kept(0 if name is None else STATUS_BYTES)))
         for (word,) in _WORD.iter_unpack(name or b""):
             value = self._mixed(value, word)
         self._publish("templates", at, value)
@@ -182,6 +183,10 @@ class Board:
     def _mixed(self, value: int, word: int) -> int:
         value = ((value ^ word) * self._factor) & _64
         return value ^ value >> 32
+
+    @staticmethod
+    def _kind(digits: Digits, kept: Kept) -> int:
+        return digits << 56 ^ kept.plain << 40 ^ kept.host << 11 ^ kept.behind << 21
 
     def _hash(self, data: bytes, kind: int) -> int:
         value = self._seed ^ len(data) ^ kind

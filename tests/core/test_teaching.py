@@ -25,7 +25,7 @@ from httptop.records import (
 )
 from httptop.snapshot import Process, Snapshot, SourceInfo
 from httptop.stats import bucket
-from httptop.taught import HEAD_MAX, Cut
+from httptop.taught import HEAD_MAX, Cut, Kept
 from httptop.teaching import ALIKE_MIN
 from tests.support.dialogs import CHUNKED, GET, OK, SWITCHING, WEBSOCKET, Dialog, Script, chunks, get, ok, post
 from tests.support.reading import MS, Reading
@@ -46,7 +46,7 @@ class Slate:
         self.untaught = False
         self.kept: AbstractSet[int] | None = None
 
-    def request(self, data: bytes, counter: int, cut: Cut, plain: int) -> int | None:
+    def request(self, data: bytes, counter: int, cut: Cut, kept: Kept) -> int | None:
         """The next number, as long as there is place."""
         if len(self.requests) == self.places:
             return None
@@ -288,7 +288,7 @@ def test_queries_that_count_are_not_cut_out() -> None:
 
 
 def test_identifiers_are_masked() -> None:
-    """A request that comes again with other hexadecimal digits behind its Host, with another query too, or the same."""
+    """A request that comes again with other hexadecimal digits in its fields, with another query too, or the same."""
     lesson = Lesson()
     for number, target in enumerate(("/a", "/a", "/a", "/a?1", "/b?1", "/b?2")):
         lesson.exchange(get(target, "GET", b"X-Id: %04x" % (number * 0xABC)), OK, times=1)
@@ -296,10 +296,23 @@ def test_identifiers_are_masked() -> None:
                                  (Cut.QUERY, get("/b?", "GET", b"X-Id: 0000"))]  # from the next multiple of 8 on
 
 
+def test_the_host_may_stand_anywhere() -> None:
+    """All of its digits are kept, with those of the words of eight bytes that it is in."""
+    lesson = Lesson()
+    for host in (b"a1", b"a2"):
+        for number in range(0xABC, 0xABF):
+            lesson.exchange(b"GET / HTTP/1.1\r\nX-Id: %x\r\nhOST: %s\r\nY-Id: %x\r\n\r\n" % (number, host, number), OK,
+                            times=1)
+    head = b"GET / HTTP/1.1\r\nX-I0: 000\r\nhOST: %s\r\nY-I0: 000\r\n\r\n"
+    assert lesson.slate.cuts == [(Cut.DIGITS, head % b"a1"), (Cut.DIGITS, head % b"a2")]
+
+
 @pytest.mark.parametrize("fields", [
-    [b"X-Id: %x", b"Host: a"], [b"Host: a", b"Host: b", b"X-Id: %x"], [b"Host: a b", b"X-Id: %x"],
+    [b"Host: a", b"Host: b", b"X-Id: %x"], [b"Host: a b", b"X-Id: %x"], [b"X-Id: %x", b"Host: b", b"Host: a"],
     [b"Host: a", b" b", b"X-Id: %x"], [b"Host:a", b"X-Id: %x"], [b"Host: a", b"Dontent-Length: %x"],
-    [b"Host: a", b"Trbnsfer-encoding : %x"], [b"Host: a", b"X-Id: %x", b"upgrade: h"]])
+    [b"Host: a", b"Trbnsfer-encoding : %x"], [b"Host: a", b"X-Id: %x", b"upgrade: h"], [b"X-Id: %x", b"Host:a"],
+    [b"Dontent-Length: %x", b"Host: a"], [b"Upgrade: %x", b"Host: a"], [b"Hi: a", b"Host: a", b"X-Id: %x"],
+    [b"X-Id: %x"], [b"Host: %x"]])
 def test_what_could_matter_is_not_masked(fields: list[bytes]) -> None:
     """The Host in all its parts, and fields that could say where a body ends, if another digit were in their names."""
     lesson = Lesson()
