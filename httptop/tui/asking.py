@@ -21,6 +21,8 @@ from httptop.tui.view import View
 if TYPE_CHECKING:
     from httptop.tui.pick import Choice
 
+HELP = "help"
+
 
 class Asking(Live):
     """What comes up is imported when it does (see preloading.py)."""
@@ -118,6 +120,8 @@ class Asking(Live):
             self.notify(render.fit(command, 120), title="copied", markup=False)
 
     def action_help(self) -> None:
-        from httptop.tui.dialogs import Help  # noqa: PLC0415 (see preloading.py)
+        if not self.app.is_screen_installed(HELP):  # once: to show it again is a third of the work
+            from httptop.tui.dialogs import Help  # noqa: PLC0415 (see preloading.py)
 
-        self.app.push_screen(Help(self._look, [*self.BINDINGS, *Table.BINDINGS]))
+            self.app.install_screen(Help(self._look, [*self.BINDINGS, *Table.BINDINGS]), HELP)
+        self.app.push_screen(HELP)

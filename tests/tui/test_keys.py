@@ -157,6 +157,24 @@ async def test_help_names_every_key() -> None:
         assert isinstance(app.screen, Main)
 
 
+async def test_help_is_the_same_again() -> None:
+    """It is made once; shown again, it is that of the screen as it is by then, and its keys answer."""
+    async with running(snapshots.calm(), size=(60, 40)) as (app, pilot):
+        await pilot.press("question_mark")
+        small = text(app)
+    async with running(snapshots.calm()) as (app, pilot):
+        await pilot.press("question_mark")
+        large = text(app)
+        await pilot.press("question_mark")
+        await pilot.resize_terminal(60, 40)
+        await pilot.press("question_mark")
+        assert text(app) == small
+        await pilot.resize_terminal(120, 40)
+        assert text(app) == large
+        await pilot.press("q")
+        assert isinstance(app.screen, Main)
+
+
 async def test_sort_by_the_next_column_and_reverse() -> None:
     """`>` and `<` walk through the visible columns, `r` turns the order round."""
     async with running(snapshots.calm()) as (app, pilot):
