@@ -120,7 +120,7 @@ class Asking(Live):
             self.notify(render.fit(command, 120), title="copied", markup=False)
 
     def action_help(self) -> None:
-        if not self.app.is_screen_installed(HELP):  # once: to show it again is a third of the work
+        if not self.app.is_screen_installed(HELP):  # once: to show it again is a fifth of the work
             from httptop.tui.dialogs import Help  # noqa: PLC0415 (see preloading.py)
 
             self.app.install_screen(Help(self._look, [*self.BINDINGS, *Table.BINDINGS]), HELP)
