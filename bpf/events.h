@@ -120,37 +120,35 @@ enum counter {
 #define HEAD_MAX 1024   /* a longer head is not taught */
 #define STATUS_BYTES 16 /* of a response, which are not masked: "HTTP/1.1 200 OK\r" */
 #define LENGTH_DIGITS 10 /* of a Content-Length */
-#define NAME_BYTES 16 /* before them: "Content-Length: " */
 #define LATENCY_LOW 192 /* buckets of httptop/stats.py, from 1 us */
 #define LATENCY_BUCKETS 704 /* to 4.3 s; what is slower goes through the ring */
 #define LATENCY_SUB_BITS 5
 
-/* Which digits of a head are masked. */
-enum digits { DIGITS_KEPT, DIGITS_DECIMAL, DIGITS_HEXADECIMAL };
+/* What of a head is masked: decimal digits, or all of the values of its fields. */
+enum masked { MASKED_NOTHING, MASKED_DECIMAL, MASKED_VALUES };
 
-/* A response head as a template's request is answered: the first `length` bytes, decimal or hexadecimal digits behind the
- * status masked. Its hash has the name of Content-Length too, where the letters of that are masked. */
+/* A response head as a template's request is answered: the first `length` bytes, masked behind the status. */
 struct answer {
 	__u64 hash; /* written last */
 	__u16 length;
 	__u16 length_at; /* where the digits of Content-Length begin */
 	__u8 digits;     /* how many; 0: there is no body */
-	__u8 masked;     /* enum digits */
+	__u8 masked;     /* enum masked */
 	__u8 pad[2];
 };
 
-/* What of a request may be anything. Hexadecimal digits: those of its fields but Host, if it has no body. Of a target: as
- * long as it is one word. */
+/* What of a request may be anything. Values: those of its fields but Host, in their lengths, if it has no body. Of a
+ * target: as long as it is one word. */
 enum cut {
 	CUT_NOTHING,
-	CUT_DIGITS, /* hexadecimal digits alone: it has an identifier, perhaps */
+	CUT_VALUES, /* the values of its fields alone: it has an identifier, perhaps */
 	CUT_QUERY,  /* and what follows the first '?': it does not count by it */
 	CUT_TARGET, /* and all of the target: it counts under `other` when there are more of them than can be looked at */
 };
 
 /* A request that fills a segment, byte for byte, body included, but for what is cut out. */
 struct template {
-	__u64 hash;   /* with enum cut, and which digits are kept; written last */
+	__u64 hash;   /* with enum cut, and what is kept; written last */
 	__u32 length; /* of what is left */
 	__u16 longest; /* of its answers */
 	__u8 counter;  /* enum counter of its method */

@@ -3,7 +3,7 @@
  * The fast path: exchanges that user space has understood before are counted here, in place, and not sent.
  *
  * It takes no decision of its own about HTTP. User space teaches it requests byte for byte, but for what makes no
- * difference (templates), how each of them is answered (answers: heads but for their digits), and between which processes
+ * difference (templates), how each of them is answered (answers: heads but for their values), and between which processes
  * (cells). All else goes to http_deliver.c, the reference path, behind a request that was held back until then. So both
  * paths mean the same, and what is held in the tables is bounded by what user space has put there.
  *

@@ -45,7 +45,7 @@ struct flow {
 	__u8 pad[2];
 };
 
-/* What is hashed with its hexadecimal digits: the first bytes, and the Host. Multiples of 8. */
+/* What is hashed as it is: the first bytes, and the Host. Multiples of 8. */
 struct kept {
 	__u32 plain, host, behind;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * How templates are answered, as user space has taught it: heads but for their digits (answers), and between which
+ * How templates are answered, as user space has taught it: heads but for their values (answers), and between which
  * processes (cells).
  */
 #define LATENCY_MAX_NS (1ULL << 32)
@@ -21,7 +21,7 @@ static __always_inline __u64 content_length(const __u8 *data, const struct answe
 	return length;
 }
 
-/* The answer of which no letters are masked that the data begins with, + 1, into scratch->answer; 0: none. */
+/* The answer of which decimal digits alone are masked that the data begins with, + 1, into scratch->answer; 0: none. */
 static __always_inline void find_decimal(struct scratch *scratch, struct template *template, const struct settings *set)
 {
 	scratch->hashed = scratch->answer = 0;
@@ -30,10 +30,10 @@ static __always_inline void find_decimal(struct scratch *scratch, struct templat
 		struct answer *answer = &template->answers[i];
 		__u32 n = answer->length;
 
-		if (!answer->hash || answer->masked != DIGITS_DECIMAL || n > HEAD_MAX || n > scratch->segment.available)
+		if (!answer->hash || answer->masked != MASKED_DECIMAL || n > HEAD_MAX || n > scratch->segment.available)
 			continue;
 		if (n != scratch->hashed)
-			digest(scratch, n, set, CUT_NOTHING, DIGITS_DECIMAL);
+			digest(scratch, n, set, CUT_NOTHING, MASKED_DECIMAL);
 		if (scratch->hash == answer->hash) {
 			scratch->answer = i + 1;
 			break;
@@ -42,28 +42,27 @@ static __always_inline void find_decimal(struct scratch *scratch, struct templat
 	READ_BACK();
 }
 
-/* Where letters are masked, those in the name of the length are hashed besides, and its digits must be some. */
-static __always_inline int is_hexadecimal(struct scratch *scratch, const struct answer *answer, const struct settings *set)
+/* Where values are masked, that of the length must begin and end where it did, with digits between. */
+static __always_inline int has_length(const __u8 *data, const struct answer *answer)
 {
-	const __u8 *data = scratch->data;
-	__u32 at = answer->length_at, digits = answer->digits, letters = 0;
-	const __u64 *name = (const __u64 *)(data + ((at - NAME_BYTES) & (HEAD_MAX - 1)));
-	__u64 hash = digits ? mixed(mixed(scratch->hash, name[0], set), name[1], set) : scratch->hash;
+	__u32 at = answer->length_at, digits = answer->digits, others = 0;
 
+	if (!digits)
+		return 1;
 #pragma unroll
-	for (__u32 i = 0; i < LENGTH_DIGITS; i++)
-		letters |= ('9' - data[(at + i) & (HEAD_MAX - 1)]) >> 31 & (i - digits) >> 31; /* without branches */
-	return !((hash ^ answer->hash) | letters);
+	for (__u32 i = 0; i < LENGTH_DIGITS; i++) /* without branches: bit 31 is set where it is no digit */
+		others |= (('9' - data[(at + i) & (HEAD_MAX - 1)]) | (data[(at + i) & (HEAD_MAX - 1)] - '0')) & (i - digits);
+	return !(others >> 31) && data[(at - 1) & (HEAD_MAX - 1)] == ' ' && data[(at + digits) & (HEAD_MAX - 1)] == '\r';
 }
 
-/* The same for those of which they are. The first one alone that ends where the head does: the verifier would have to walk
+/* The same for those of which values are. The first one alone that ends where the head does: the verifier would have to walk
  * through one more hash for each. */
-static __always_inline void find_hexadecimal(struct scratch *scratch, struct template *template, const struct settings *set)
+static __always_inline void find_values(struct scratch *scratch, struct template *template, const struct settings *set)
 {
 	for (__u32 i = 0; i < ANSWERS_MAX; i++) {
 		__u32 n = template->answers[i].length;
 
-		if (template->answers[i].masked != DIGITS_HEXADECIMAL || n > HEAD_MAX || n > scratch->segment.available)
+		if (template->answers[i].masked != MASKED_VALUES || n > HEAD_MAX || n > scratch->segment.available)
 			continue;
 		if (*(const __u32 *)(scratch->data + ((n - 4) & (HEAD_MAX - 1))) == bpf_htonl(CRLFCRLF)) {
 			scratch->answer = i + 1;
@@ -79,8 +78,8 @@ static __always_inline void find_hexadecimal(struct scratch *scratch, struct tem
 	READ_BACK();
 	if (scratch->hashed > HEAD_MAX)
 		return;
-	digest(scratch, scratch->hashed, set, CUT_NOTHING, DIGITS_HEXADECIMAL);
-	if (!is_hexadecimal(scratch, answer, set))
+	digest(scratch, scratch->hashed, set, CUT_NOTHING, MASKED_VALUES);
+	if (scratch->hash != answer->hash || !has_length(scratch->data, answer))
 		scratch->answer = 0;
 	READ_BACK();
 }
@@ -95,7 +94,7 @@ static __always_inline __u32 answer_of(struct __sk_buff *skb, struct scratch *sc
 		return 0;
 	find_decimal(scratch, template, set);
 	if (!scratch->answer)
-		find_hexadecimal(scratch, template, set);
+		find_values(scratch, template, set);
 	if (!scratch->answer)
 		return 0;
 	struct answer *answer = &template->answers[(scratch->answer - 1) & (ANSWERS_MAX - 1)];

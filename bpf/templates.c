@@ -1,103 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Requests that user space has taught (templates): which of them a segment is, byte for byte, but for what is cut out of
- * its target. And the hashes by which all that is taught is found.
+ * its target, and the values of its fields.
  */
+#include "digest.h"
+
 BPF_F_TABLE("array", u32, struct template, templates, TEMPLATES_MAX, MMAPABLE);
-
-static __always_inline __u64 mixed(__u64 hash, __u64 word, const struct settings *set)
-{
-	hash = (hash ^ word) * set->factor;
-	return hash ^ hash >> 32;
-}
-
-/* 0x80 in each byte of the word that is from `first` to before `behind`. */
-static __always_inline __u64 bytes_from(__u64 word, __u8 first, __u8 behind)
-{
-	__u64 low = word & EACH(0x7f);
-
-	return (low + EACH(0x80 - first)) & ~(low + EACH(0x80 - behind)) & ~word & EACH(0x80);
-}
-
-/* Each digit of a word as '0': so heads that differ in date and length alone are one, */
-static __always_inline __u64 without_decimal(__u64 word)
-{
-	return word & ~((bytes_from(word, '0', ':') >> 7) * 0x0f);
-}
-
-/* or in identifiers too. */
-static __always_inline __u64 without_hexadecimal(__u64 word)
-{
-	__u64 digit = bytes_from(word, '0', ':') | bytes_from(word | EACH(0x20), 'a', 'g');
-	__u64 mask = (digit << 1) - (digit >> 7); /* all bits of such bytes */
-
-	return (word & ~mask) | (mask & EACH('0'));
-}
-
-/* All ones if word `i` begins at byte `at` or behind it, else 0. Without branches, here and below: the verifier would have
- * to follow both ways. */
-static __always_inline __u64 is_from(__u32 i, __u32 at)
-{
-	return (__s64)((__s32)at - 8 * (__s32)i - 1) >> 63;
-}
-
-/* Word `i` of the data as it is hashed. */
-static __always_inline __u64 word_at(const __u8 *data, __u32 i, struct kept kept, enum digits masked)
-{
-	__u64 word = *(const __u64 *)(data + 8 * i);
-
-	if (masked == DIGITS_HEXADECIMAL)
-		return word ^ ((word ^ without_hexadecimal(word)) & is_from(i, kept.plain) &
-			       (~is_from(i, kept.host) | is_from(i, kept.behind)));
-	return masked == DIGITS_DECIMAL && i >= STATUS_BYTES / 8 ? without_decimal(word) : word;
-}
-
-/* Of the first `n` bytes of the data, at most HEAD_MAX, into scratch->hash. Hexadecimal digits are masked but for those
- * that scratch->kept says, decimal ones behind the status. How many bytes there are is read back from the map behind the
- * loop, for the reason that struct scan tells. */
-static __always_inline void digest(struct scratch *scratch, __u32 n, const struct settings *set, enum cut cut,
-				   enum digits masked)
-{
-	const __u8 *data = scratch->data;
-	struct kept kept = {};
-
-	if (masked == DIGITS_HEXADECIMAL)
-		kept = scratch->kept;
-	__u64 hash = set->seed ^ n ^ (__u64)cut << 32 ^ (__u64)masked << 56 ^ (__u64)kept.plain << 40 ^
-		     (__u64)kept.host << 11 ^ (__u64)kept.behind << 21;
-	scratch->hashed = n;
-	READ_BACK();
-	__u32 words = scratch->hashed / 8;
-	for (__u32 i = 0; i < HEAD_MAX / 8; i++) {
-		if (i >= words)
-			break;
-		hash = mixed(hash, word_at(data, i, kept, masked), set);
-	}
-	READ_BACK();
-	n = scratch->hashed;
-	__u32 rest = n & 7;
-	if (rest) {
-		__u64 word = word_at(data, n / 8 & (HEAD_MAX / 8 - 1), kept, masked);
-		/* the bytes that belong to it, on machines of either byte order */
-		word = bpf_ntohll(bpf_htonll(word) & ~0ULL << (64 - 8 * rest));
-		hash = mixed(hash, word, set);
-	}
-	scratch->hash = hash;
-	READ_BACK();
-}
-
-/* Without the seed: a connection keeps its place when that changes. */
-static __always_inline __u64 flow_hash(const struct flow_key *flow, const struct settings *set)
-{
-	__u64 hash = set->factor;
-
-#pragma unroll
-	for (int i = 0; i < 4; i++) {
-		const __u32 *half = (const __u32 *)flow + 2 * i; /* a key is aligned to four bytes */
-		hash = mixed(hash, (__u64)half[0] << 32 | half[1], set);
-	}
-	return mixed(hash, *(const __u32 *)flow->port, set);
-}
 
 static __always_inline __u32 load_head(struct __sk_buff *skb, struct scratch *scratch, __u32 n)
 {
@@ -210,6 +118,8 @@ static __always_inline void find_host(struct scratch *scratch)
 	READ_BACK();
 	scratch->host_end = word_end(scratch, scratch->host, ' ');
 	READ_BACK();
+	if (data[scratch->host_end & (HEAD_MAX - 1)] != '\r') /* what is not part of its name may be any byte */
+		scratch->host_end = 0;
 }
 
 /* Take out what is between `from` and the end of the target; returns how much is left, 0: it cannot be. */
@@ -224,7 +134,7 @@ static __always_inline __u32 cut_out(struct __sk_buff *skb, struct scratch *scra
 	return LOAD(skb, scratch->segment.offset + end, scratch->data + from, rest) ? 0 : from + rest;
 }
 
-/* Digits are compared in the request line and in the Host. */
+/* The request line and the Host are compared. */
 static __always_inline void keep_host(struct scratch *scratch, __u32 removed)
 {
 	struct kept kept = {.plain = HEAD_MAX};
@@ -246,7 +156,7 @@ static __always_inline __u32 find_template(struct scratch *scratch, __u32 n, enu
 		keep_host(scratch, removed);
 		READ_BACK();
 	}
-	digest(scratch, n, set, cut, cut == CUT_NOTHING ? DIGITS_KEPT : DIGITS_HEXADECIMAL);
+	digest(scratch, n, set, cut, cut == CUT_NOTHING ? MASKED_NOTHING : MASKED_VALUES);
 	__u64 hash = scratch->hash;
 	n = scratch->hashed;
 #pragma unroll
@@ -273,7 +183,7 @@ static __always_inline __u32 template_of(struct __sk_buff *skb, struct scratch *
 		return scratch->template;
 	find_target(scratch);
 	find_host(scratch);
-	scratch->template = scratch->host_end ? find_template(scratch, n, CUT_DIGITS, 0, set) : 0;
+	scratch->template = scratch->host_end ? find_template(scratch, n, CUT_VALUES, 0, set) : 0;
 	READ_BACK();
 	if (scratch->template)
 		return scratch->template;

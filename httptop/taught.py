@@ -6,6 +6,7 @@ Sizes and offsets are asserted against the C compiler's in tests/kernel.
 from __future__ import annotations
 
 import enum
+import re
 import struct
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple, Protocol
@@ -19,7 +20,6 @@ TRACKS_MAX = 65536
 HEAD_MAX = 1024
 STATUS_BYTES = 16
 LENGTH_DIGITS = 10
-NAME_BYTES = 16
 LATENCY_LOW = 192
 LATENCY_BUCKETS = 704
 TRACK_FAST = 2
@@ -37,21 +37,17 @@ SETTINGS = struct.Struct("=5Q")
 class Cut(enum.IntEnum):
     """What of a request may be anything, as bpf/events.h says."""
 
-    NOTHING, DIGITS, QUERY, TARGET = range(4)
+    NOTHING, VALUES, QUERY, TARGET = range(4)
 
 
-class Digits(enum.IntEnum):
-    """Which digits of a head are masked."""
+class Masked(enum.IntEnum):
+    """What of a head is masked: decimal digits, or all of the values of its fields."""
 
-    KEPT, DECIMAL, HEXADECIMAL = range(3)
-
-
-_AS_0 = {Digits.DECIMAL: bytes.maketrans(b"123456789", b"0" * 9),
-         Digits.HEXADECIMAL: bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)}
+    NOTHING, DECIMAL, VALUES = range(3)
 
 
 class Kept(NamedTuple):
-    """What is compared with all of its digits: bytes before `plain`, and from `host` to `behind`; multiples of 8."""
+    """What is compared all the same: bytes before `plain`, and from `host` to `behind`; multiples of 8."""
 
     plain: int
     host: int = 0
@@ -60,13 +56,19 @@ class Kept(NamedTuple):
 
 ALL_KEPT = Kept(HEAD_MAX)
 
+_DECIMAL_AS_0 = bytes.maketrans(b"123456789", b"0" * 9)
+_VALUE = re.compile(rb"(?<=:)[^\n]+")
 
-def without_digits(data: bytes, kept: Kept, digits: Digits = Digits.HEXADECIMAL) -> bytes:
-    """With each of such digits as 0 but for those that are kept."""
-    masked = bytearray(data.translate(_AS_0[digits]))
+
+def masked(data: bytes, kept: Kept, what: Masked = Masked.VALUES) -> bytes:
+    """With each decimal digit as "0", or each byte of a value as NUL, but for what is kept."""
+    if what is Masked.VALUES:
+        left = bytearray(_VALUE.sub(lambda value: bytes(len(value[0])), data))
+    else:
+        left = bytearray(data.translate(_DECIMAL_AS_0))
     for part in (slice(kept.plain), slice(kept.host, kept.behind)):
-        masked[part] = data[part]
-    return bytes(masked)
+        left[part] = data[part]
+    return bytes(left)
 
 
 class Board(Protocol):
@@ -75,15 +77,14 @@ class Board(Protocol):
     def request(self, data: bytes, counter: int, cut: Cut, kept: Kept) -> int | None:
         """Teach a request, which fills a segment; the template's number, None when there is no place.
 
-        `data` is without what `cut` says; if anything is cut, hexadecimal digits are as 0 but for those that are kept.
+        `data` is without what `cut` says; if anything is cut, values are masked but for what is kept.
         """
 
-    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int,
-               name: bytes | None) -> None:
+    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int, how: Masked) -> None:
         """Teach how it is answered, in place of what answer `number` was.
 
-        `head`: with each digit behind the status as 0, also hexadecimal ones if there is a `name`. `length_at`: where
-        the `digits` of its Content-Length are, with `name` before them; 0 digits: it has no body.
+        `head`: masked behind the status. `length_at`: where the `digits` of its Content-Length are; 0 digits: it has
+        no body.
         """
 
     def cell(self, template: int, answer: int, server: bytes, client: bytes, latency_max_ns: int) -> int | None:

@@ -1,8 +1,8 @@
 """What the kernel's fast path is taught: exchanges that were understood here before, and are alike.
 
 The kernel decides nothing about HTTP. It compares with what is taught, counts what is the same, and sends the rest. So
-both paths mean the same, and the bounds of its tables are kept here. So is what may differ: a query; and hexadecimal
-digits, where no head that has others could be another message.
+both paths mean the same, and the bounds of its tables are kept here. So is what may differ: a query; and the values of
+fields that say nothing about the message, in their lengths.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from httptop.taught import (
     HEAD_MAX,
     IDENTITY,
     LENGTH_DIGITS,
-    NAME_BYTES,
     STATUS_BYTES,
     Board,
     Cut,
-    Digits,
     Kept,
-    without_digits,
+    Masked,
+    masked,
 )
 
 Span = tuple[int, int] | None
@@ -45,9 +44,7 @@ _VERSION = re.compile(rb" HTTP/1\.[0-9]\r\n")
 _H = re.compile(rb"(?<=\n)[hH]")  # find_h() looks no further
 _HOST = re.compile(rb"(?i:host): ([^\0- ]*)(?=\r\n[^ \t])")
 _WITH_BODY = ("POST", "PUT", "PATCH")  # may have one: has_body_method() of bpf/heads.h
-# Of fields that matter (http1.py), as they look when hexadecimal digits are masked: there is none that could be one.
-_FRAMING = re.compile(rb"\n(?:0ont0nt-l0ngth|tr0ns00r-0n0o0ing)[ \t]*:", re.IGNORECASE)
-_ASKING = re.compile(rb"\n(?:host|upgr000)[ \t]*:", re.IGNORECASE)
+_MATTERS = re.compile(rb"\n(?:host|content-length|transfer-encoding|upgrade):", re.IGNORECASE)  # by its value: http1.py
 
 _NOBODY = bytes(IDENTITY.size)  # a process of another host
 
@@ -55,7 +52,7 @@ _NOBODY = bytes(IDENTITY.size)  # a process of another host
 class Template:
     """`data`: a request that it fits; `answers`: what is taught, by their masked heads; `statuses`: of each.
 
-    `decimal`: those of which no letters are masked, by what they are if those are.
+    `decimal`: those of which digits alone are masked, by what they are if all values are.
     """
 
     __slots__ = ("answers", "data", "decimal", "head", "number", "statuses")
@@ -112,10 +109,10 @@ class Teacher:
         if template is None or not _is_plain_answer(request, answer, record):
             return None
         head = record.data[: answer.length]
-        masked = [without_digits(head, Kept(STATUS_BYTES), digits) for digits in (Digits.DECIMAL, Digits.HEXADECIMAL)]
-        number = next((template.answers[one] for one in masked if one in template.answers), None)
+        left = [masked(head, Kept(STATUS_BYTES), how) for how in (Masked.DECIMAL, Masked.VALUES)]
+        number = next((template.answers[one] for one in left if one in template.answers), None)
         if number is None:
-            number = self._teach_answer(template, request, answer, head, *masked)
+            number = self._teach_answer(template, request, answer, head, *left)
         return None if number is None else (template, number)
 
     def _template(self, request: Request, data: bytes) -> Template | None:
@@ -128,14 +125,14 @@ class Teacher:
             return self._stands_for_others(request, data) or self._second(request, data, Cut.NOTHING, data)
         end = target.end()
         host = _host(request, data, end)
-        lefts = [(Cut.DIGITS, *_left(data, end, end, host))] if host else []
+        lefts = [(Cut.VALUES, *_left(data, end, end, host))] if host else []
         if target[2] is not None and not self._queries:
             lefts.append((Cut.QUERY, *_left(data, target.start(2) + 1, end, host)))
         return (self._nearly(request, data, lefts) or self._second(request, data, Cut.NOTHING, data)
                 or self._alike_ones(request, data, target, host))
 
     def _nearly(self, request: Request, data: bytes, lefts: Sequence[tuple[Cut, bytes, Kept]]) -> Template | None:
-        """When the same is asked for with another identifier or query; `lefts`: what is left of it without."""
+        """When the same is asked for with other values or another query; `lefts`: what is left of it without."""
         known = next((known for cut, left, _ in lefts if (known := self._by_data.get((cut, left)))), None)
         if known is None and (Cut.NOTHING, data) not in self._seen:
             taught = [self._second(request, data, *left) for left in lefts]
@@ -182,24 +179,24 @@ class Teacher:
         return template
 
     def _teach_answer(self, template: Template, request: Request, answer: Response, head: bytes,
-                      decimal: bytes, hexadecimal: bytes) -> int | None:
+                      decimal: bytes, names: bytes) -> int | None:
         length = None if _has_no_body(request, answer) else _LENGTH.search(head)
         if length is None and not _has_no_body(request, answer):
             return None
         at, digits = (length.start(1), length.end(1) - length.start(1)) if length is not None else (0, 0)
-        number = template.decimal.get(hexadecimal)  # it has been answered so, but for some letters
-        if number is not None and (length is None or _is_certain(length, hexadecimal)):
-            masked, name = hexadecimal, head[at - NAME_BYTES : at] if digits else b""
+        number = template.decimal.get(names)  # it has been answered so, but for some values
+        if number is not None and (not digits or _is_plain_length(head, at, at + digits)):
+            left, how = names, Masked.VALUES
         else:
-            number, masked, name = _number_of(template, answer.status), decimal, None
+            number, left, how = _number_of(template, answer.status), decimal, Masked.DECIMAL
         if number is None:
             return None
         template.answers = {known: n for known, n in template.answers.items() if n != number}
         template.decimal = {known: n for known, n in template.decimal.items() if n != number}
-        template.answers[masked] = number
-        if name is None:
-            template.decimal[hexadecimal] = number
-        self._board.answer(template.number, number, masked, at, digits, name)
+        template.answers[left] = number
+        if how is Masked.DECIMAL:
+            template.decimal[names] = number
+        self._board.answer(template.number, number, left, at, digits, how)
         return number
 
     def cell(self, template: Template, answer: int, record: Record, here: tuple[bool, bool],
@@ -229,19 +226,15 @@ def _is_plain_request(request: Request, data: bytes) -> bool:
 
 
 def _host(request: Request, data: bytes, end: int) -> Span:
-    """Where the value of Host is in a request whose target ends at `end`; None: its digits must be what they are."""
-    line = _VERSION.match(data, end)
+    """Where the value of Host is in a request whose target ends at `end`; None: its values must be what they are."""
     first = _H.search(data, end)
     host = _HOST.match(data, first.start()) if first is not None else None
-    if line is None or host is None or request.method in _WITH_BODY:
-        return None
-    masked = without_digits(data, Kept(line.end()))
-    matters = _FRAMING.search(masked, end) or _ASKING.search(masked, host.end())
-    return None if matters or _ASKING.search(masked, end, host.start()) else host.span(1)
+    plain = _VERSION.match(data, end) and len(_MATTERS.findall(data, end)) == 1 and request.method not in _WITH_BODY
+    return host.span(1) if host is not None and plain else None
 
 
 def _left(data: bytes, begin: int, end: int, host: Span) -> tuple[bytes, Kept]:
-    """What is left of a request without what is between, its hexadecimal digits masked, and which ones are not.
+    """What is left of a request without what is between, its values masked, and what of it is not.
 
     `end`: that of its target.
     """
@@ -249,7 +242,7 @@ def _left(data: bytes, begin: int, end: int, host: Span) -> tuple[bytes, Kept]:
     kept = ALL_KEPT
     if host is not None:
         kept = Kept(_up(begin + len(" HTTP/1.1")), host[0] - removed & ~7, _up(host[1] - removed))
-    return without_digits(data[:begin] + data[end:], kept), kept
+    return masked(data[:begin] + data[end:], kept), kept
 
 
 def _up(at: int) -> int:
@@ -263,9 +256,9 @@ def _is_plain_answer(request: Request, answer: Response, record: Record) -> bool
             and record.data.lower().count(b"\ncontent-length:", 0, answer.length) <= 1)
 
 
-def _is_certain(length: re.Match[bytes], hexadecimal: bytes) -> bool:
-    """Whether no head that looks the same has another length, or none: all of its name is compared, and it is alone."""
-    return length.start() + 1 >= length.start(1) - NAME_BYTES and len(_FRAMING.findall(hexadecimal)) == 1
+def _is_plain_length(head: bytes, begin: int, end: int) -> bool:
+    """Whether the kernel can tell where the number ends whatever it is: has_length() of bpf/taught.c."""
+    return head[begin - 2 : begin] == b": " and head[end : end + 1] == b"\r"
 
 
 def _number_of(template: Template, status: int) -> int | None:

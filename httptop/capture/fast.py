@@ -32,8 +32,8 @@ from httptop.taught import (
     TRACK_FAST,
     TRACKS_MAX,
     Cut,
-    Digits,
     Kept,
+    Masked,
 )
 
 _WORD = struct.Struct("=Q")
@@ -109,7 +109,7 @@ class Board:
 
     def request(self, data: bytes, counter: int, cut: Cut, kept: Kept) -> int | None:
         """Teach a request, see taught.Board."""
-        value = self._hash(data, cut << 32 ^ self._kind(Digits.HEXADECIMAL, kept) if cut else 0)
+        value = self._hash(data, cut << 32 ^ self._kind(Masked.VALUES, kept) if cut else 0)
         at = self._place(value, TEMPLATES_MAX, self._templates)
         if at is not None:
             self._templates.add(at)
@@ -117,8 +117,7 @@ class Board:
             self._publish("templates", at * _TEMPLATE_BYTES, value)
         return at
 
-    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int,
-               name: bytes | None) -> None:
+    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int, how: Masked) -> None:
         """Teach how it is answered, see taught.Board."""
         start = template * _TEMPLATE_BYTES
         at = start + _ANSWERS_AT + number * ANSWER.size
@@ -127,12 +126,9 @@ class Board:
         value, length, longest, counter = TEMPLATE.unpack_from(view, start)
         if len(head) > longest:
             TEMPLATE.pack_into(view, start, value, length, len(head), counter)
-        masked = Digits.DECIMAL if name is None else Digits.HEXADECIMAL
-        ANSWER.pack_into(view, at, 0, len(head), length_at, digits, masked)
-        value = self._hash(head, self._kind(masked, Kept(0 if name is None else STATUS_BYTES)))
-        for (word,) in _WORD.iter_unpack(name or b""):
-            value = self._mixed(value, word)
-        self._publish("templates", at, value)
+        ANSWER.pack_into(view, at, 0, len(head), length_at, digits, how)
+        kept = Kept(STATUS_BYTES if how is Masked.VALUES else 0)  # of others the kernel says no more
+        self._publish("templates", at, self._hash(head, self._kind(how, kept)))
 
     def cell(self, template: int, answer: int, server: bytes, client: bytes, latency_max_ns: int) -> int | None:
         """Teach that these exchanges are counted, between these identities; the cell's number."""
@@ -185,8 +181,8 @@ class Board:
         return value ^ value >> 32
 
     @staticmethod
-    def _kind(digits: Digits, kept: Kept) -> int:
-        return digits << 56 ^ kept.plain << 40 ^ kept.host << 11 ^ kept.behind << 21
+    def _kind(how: Masked, kept: Kept) -> int:
+        return how << 56 ^ kept.plain << 40 ^ kept.host << 11 ^ kept.behind << 21
 
     def _hash(self, data: bytes, kind: int) -> int:
         value = self._seed ^ len(data) ^ kind

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The hashes by which all that is taught is found, and what of a head they leave out. */
+
+static __always_inline __u64 mixed(__u64 hash, __u64 word, const struct settings *set)
+{
+	hash = (hash ^ word) * set->factor;
+	return hash ^ hash >> 32;
+}
+
+/* Each decimal digit of a word as '0': so heads that differ in date and length alone are one, */
+static __always_inline __u64 without_decimal(__u64 word)
+{
+	__u64 low = word & EACH(0x7f);
+	__u64 digits = (low + EACH(0x80 - '0')) & ~(low + EACH(0x7f - '9')) & ~word & EACH(0x80);
+
+	return word & ~((digits >> 7) * 0x0f);
+}
+
+/* or in all the values of their fields: what is between the first ':' of a line and its end. `inside`: 0x80 if the word
+ * begins within a value, else 0; for the next word afterwards. */
+static __always_inline __u64 without_values(__u64 native, __u64 *inside)
+{
+	__u64 word = __builtin_bswap64(bpf_ntohll(native)); /* its first byte is the lowest */
+	__u64 colons = bytes_that_are(word, ':'), on = ~bytes_that_are(word, '\n') & EACH(0x80);
+	__u64 values = (colons << 8 | *inside) & on;
+
+	values |= on & values << 8, on &= on << 8; /* from each byte to the next one, to the next two, four */
+	values |= on & values << 16, on &= on << 16;
+	values |= on & values << 32;
+	*inside = (values | colons) >> 56;
+	return native & ~bpf_htonll(__builtin_bswap64((values << 1) - (values >> 7))); /* all bits of such bytes */
+}
+
+/* All ones if word `i` begins at byte `at` or behind it, else 0. Without branches, here and below: the verifier would have
+ * to follow both ways. */
+static __always_inline __u64 is_from(__u32 i, __u32 at)
+{
+	return (__s64)((__s32)at - 8 * (__s32)i - 1) >> 63;
+}
+
+/* Word `i` of the data as it is hashed; `inside` as above. */
+static __always_inline __u64 word_at(const __u8 *data, __u32 i, struct kept kept, enum masked masked, __u64 *inside)
+{
+	__u64 word = *(const __u64 *)(data + 8 * i);
+
+	if (masked == MASKED_VALUES)
+		return word ^ ((word ^ without_values(word, inside)) & is_from(i, kept.plain) &
+			       (~is_from(i, kept.host) | is_from(i, kept.behind)));
+	return masked == MASKED_DECIMAL && i >= STATUS_BYTES / 8 ? without_decimal(word) : word;
+}
+
+/* Of the first `n` bytes of the data, at most HEAD_MAX, into scratch->hash. Values are masked but for what scratch->kept says,
+ * decimal digits behind the status. How many bytes there are is read back from the map behind the loop, for the reason that
+ * struct scan tells. */
+static __always_inline void digest(struct scratch *scratch, __u32 n, const struct settings *set, enum cut cut,
+				   enum masked masked)
+{
+	const __u8 *data = scratch->data;
+	struct kept kept = {};
+	__u64 inside = 0;
+
+	if (masked == MASKED_VALUES)
+		kept = scratch->kept;
+	__u64 hash = set->seed ^ n ^ (__u64)cut << 32 ^ (__u64)masked << 56 ^ (__u64)kept.plain << 40 ^
+		     (__u64)kept.host << 11 ^ (__u64)kept.behind << 21;
+	scratch->hashed = n;
+	READ_BACK();
+	__u32 words = scratch->hashed / 8;
+	for (__u32 i = 0; i < HEAD_MAX / 8; i++) {
+		if (i >= words)
+			break;
+		hash = mixed(hash, word_at(data, i, kept, masked, &inside), set);
+	}
+	READ_BACK();
+	n = scratch->hashed;
+	__u32 rest = n & 7;
+	if (rest) {
+		__u64 word = word_at(data, n / 8 & (HEAD_MAX / 8 - 1), kept, masked, &inside);
+		/* the bytes that belong to it, on machines of either byte order */
+		word = bpf_ntohll(bpf_htonll(word) & ~0ULL << (64 - 8 * rest));
+		hash = mixed(hash, word, set);
+	}
+	scratch->hash = hash;
+	READ_BACK();
+}
+
+/* Without the seed: a connection keeps its place when that changes. */
+static __always_inline __u64 flow_hash(const struct flow_key *flow, const struct settings *set)
+{
+	__u64 hash = set->factor;
+
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		const __u32 *half = (const __u32 *)flow + 2 * i; /* a key is aligned to four bytes */
+		hash = mixed(hash, (__u64)half[0] << 32 | half[1], set);
+	}
+	return mixed(hash, *(const __u32 *)flow->port, set);
+}
