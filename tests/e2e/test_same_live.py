@@ -18,6 +18,7 @@ SEED = 20
 CELL_WORDS = (CELL.size + 4 * LATENCY_BUCKETS) // 4
 OF_TIME = ("rate_per_s", "accepts_per_s", "start_time", "age_ms",
            "cmdline", "container")  # of a process that has ended, who asks a moment later learns less
+OF_UNANSWERED = {"requests", "methods", "attribution"}  # what requests without an answer add to a server
 LAST = "/last"
 
 
@@ -25,9 +26,14 @@ def row(of: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     """A row of a snapshot but for times: of latencies, whether there are any.
 
     How a process is known is a matter of time too: by accept() until it is seen to read, which one may learn between
-    two packets and the other one before them. That all are attributed is not.
+    two packets and the other one before them. That all are attributed is not. So is who would have answered a request
+    of a connection that was closed at once: he may read it just before one looks for him, or just after.
     """
     kept = {name: value for name, value in of.items() if name not in OF_TIME}
+    if of.get("role") == "server":
+        kept = {name: value for name, value in kept.items() if name not in OF_UNANSWERED}
+    elif of.get("requests") != of.get("responses"):
+        kept.pop("servers", None)
     if "latency_ms" in kept:
         kept["latency_ms"] = kept["latency_ms"] is not None
     if "attribution" in kept:
@@ -35,10 +41,14 @@ def row(of: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted((name, repr(value)) for name, value in kept.items()))
 
 
+def _is_asked(of: dict[str, Any]) -> bool:
+    return bool(of["statuses"] if of["role"] == "server" else of["requests"])
+
+
 def meaning(snapshot: Snapshot) -> dict[str, Any]:
     """All of a snapshot but when it was, and what it cost."""
     # whoever else accepts connections on this host, and is asked nothing here, has a row too
-    asked = {**snapshot, "processes": [found for found in snapshot["processes"] if found["requests"]]}
+    asked = {**snapshot, "processes": [found for found in snapshot["processes"] if _is_asked(found)]}
     tables = {name: sorted(map(row, asked[name])) for name in ("urls", "processes", "in_flight")}
     return {**{name: snapshot[name] for name in ("totals", "completeness", "skipped", "losses")}, **tables}
 
