@@ -55,8 +55,8 @@ static __always_inline int has_length(const __u8 *data, const struct answer *ans
 	return !(others >> 31) && data[(at - 1) & (HEAD_MAX - 1)] == ' ' && data[(at + digits) & (HEAD_MAX - 1)] == '\r';
 }
 
-/* The same for those of which values are. The first one alone that ends where the head does: the verifier would have to walk
- * through one more hash for each. */
+/* The same among those of which all values are masked, but only the first that ends where the head does: the verifier would
+ * have to walk through one more hash for each. */
 static __always_inline void find_values(struct scratch *scratch, struct template *template, const struct settings *set)
 {
 	for (__u32 i = 0; i < ANSWERS_MAX; i++) {

@@ -10,7 +10,7 @@ import ctypes
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def not_as_root() -> Iterator[None]:
             os.seteuid(0)
 
 
-def compiled(directory: str, names: Iterable[str], options: list[str]) -> tuple[bytecode.Image, list[Any]]:
+def compiled(directory: str, names: Sequence[str], options: list[str]) -> tuple[bytecode.Image, list[Any]]:
     """What BCC makes of these parts, and which BCC it is.
 
     The fast path takes as long as all others together, so it is compiled beside them, by a process of its own.
@@ -108,7 +108,7 @@ def compiled(directory: str, names: Iterable[str], options: list[str]) -> tuple[
     import bcc  # noqa: PLC0415 - slow
 
     others = [name for name in names if name not in FAST_PATH]
-    if len(others) == len(list(names)):
+    if len(others) == len(names):
         return _image(source(directory, others), options), identity(str(bcc.__file__))
     with beside(lambda: _image(source(directory, [*ALWAYS, *FAST_PATH]), [*options, *HIDDEN])) as fast_path:
         image = _image(source(directory, others), options)
