@@ -182,6 +182,8 @@ struct stranger {
 	__u64 valid; /* written last */
 };
 
+#define TAKEN (~0ULL) /* instead of a track's `asked_ns`: a CPU is at it, and keeps the time, see tracks.c */
+
 enum track_state {
 	TRACK_FREE,
 	TRACK_WATCH, /* http_deliver.c is in charge; this waits for a place where nothing is under way */
@@ -198,7 +200,7 @@ struct track {
 	__u8 asked;  /* a request waits for its answer */
 	__u8 ready;  /* bits 0 and 1, for each endpoint: `next` is where its next message begins; bit 2: it has answered */
 	__u32 next[2];
-	__u64 asked_ns;
+	__u64 asked_ns; /* of the last request, or TAKEN */
 	__u16 template; /* of the last request, + 1; 0: unknown */
 	__u16 length;   /* of the last request, if that was held */
 	__u32 response; /* where the last one began */

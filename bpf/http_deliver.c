@@ -125,7 +125,7 @@ static __always_inline int seen_before(struct direction *d, __u32 seq)
 	return 0;
 }
 
-static __always_inline void after_request(struct sighting *s, __u32 flags)
+static __always_inline void after_request(struct sighting *s, const struct direction *peer, __u32 flags)
 {
 	struct scan *scan = &s->scratch->scan;
 	int body = has_body_method(s->scratch->counter), ends = s->scratch->tail == bpf_htonl(CRLFCRLF);
@@ -133,23 +133,20 @@ static __always_inline void after_request(struct sighting *s, __u32 flags)
 	__u8 next = scan->head_end < s->scratch->loaded ? s->scratch->data[scan->head_end & (DATA_MAX - 1)] : 0;
 	int upper = next >= 'A' && next <= 'Z'; /* a body that begins like a method */
 
-	if ((s->dir->awaiting && !(flags & FLAG_SEEN)) || (more && (!body || ends || upper)))
+	if ((awaits(s->dir, peer) && !(flags & FLAG_SEEN)) || (more && (!body || ends || upper)))
 		s->flow->pipelined = 1;
-	s->dir->awaiting = 1;
-	s->dir->budget = ends && !body ? 0 : FOLLOW_BYTES;
+	follow(s->dir, peer, ends && !body ? 0 : FOLLOW_BYTES);
+	s->dir->asking = 1;
 }
 
 /* Its head alone is wanted; more only when it may be cut short, or when the next one may follow anywhere. */
-static __always_inline void after_response(struct sighting *s, struct direction *peer)
+static __always_inline void after_response(struct sighting *s, const struct direction *peer)
 {
 	int whole = s->scratch->segment.payload_len >= RESPONSE_BYTES || s->scratch->tail == bpf_htonl(CRLFCRLF);
 
-	if (s->scratch->counter != COUNT_1XX) {
-		peer->awaiting = 0;
-		if (!s->flow->pipelined)
-			peer->budget = 0;
-	}
-	s->dir->budget = s->flow->pipelined ? 4 * FOLLOW_BYTES : whole ? 0 : DATA_MAX;
+	if (s->scratch->counter != COUNT_1XX)
+		s->dir->answers++;
+	follow(s->dir, peer, s->flow->pipelined ? 4 * FOLLOW_BYTES : whole ? 0 : DATA_MAX);
 }
 
 /* Whether a head may end where the payload does: one of less than four bytes has only the end of CRLFCRLF. */
@@ -175,14 +172,15 @@ static __always_inline void after_more(struct sighting *s)
 static __always_inline void advance(struct sighting *s, __u32 kind, __u32 flags)
 {
 	struct segment *g = &s->scratch->segment;
+	const struct direction *peer = &s->flow->dir[!(g->from & 1)];
 	__u32 end = g->seq + g->payload_len;
 
 	if (kind == KIND_REQUEST)
-		after_request(s, flags);
+		after_request(s, peer, flags);
 	else if (kind == KIND_RESPONSE)
-		after_response(s, &s->flow->dir[!g->from]);
+		after_response(s, peer);
 	else if (kind == KIND_PARTIAL)
-		s->dir->budget = s->flow->pipelined ? 4 * FOLLOW_BYTES : FOLLOW_BYTES;
+		follow(s->dir, peer, s->flow->pipelined ? 4 * FOLLOW_BYTES : FOLLOW_BYTES);
 	else
 		after_more(s);
 	if (!s->dir->started)
@@ -289,7 +287,7 @@ int http_deliver(struct __sk_buff *skb)
 	if (flow && flow->opaque)
 		return 0;
 	s.flow = flow;
-	s.scratch->followed = flow && g->payload_len && follows(&flow->dir[g->from & 1], g->seq);
+	s.scratch->followed = flow && g->payload_len && follows(flow, g->from, g->seq);
 	if (s.scratch->loaded)
 		see_payload(skb, &s);
 	if (s.flow && (g->tcp_flags & (TCP_FIN | TCP_RST)))

@@ -10,24 +10,6 @@
  * Only a connection that asks and answers in turn is tracked, by where the next message of each side must begin. What
  * deviates is released: the reference path takes over there, and is told that nothing is under way (FLAG_RESUMED).
  */
-BPF_F_TABLE("array", u32, struct track, tracks, TRACKS_MAX, MMAPABLE);
-
-static __always_inline int same_flow(const struct flow_key *a, const struct flow_key *b)
-{
-	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
-	__u32 different = 0;
-
-#pragma unroll
-	for (int i = 0; i < sizeof(*a) / 4; i++)
-		different |= x[i] ^ y[i];
-	return !different;
-}
-
-static __always_inline int holds(const struct track *t)
-{
-	return t->state == TRACK_FAST && t->asked;
-}
-
 /* -- back to the reference path ------------------------------------------------------------------------------------ */
 
 /* http_deliver.c is in charge from here on. A request that waits is sent now, as it was. */
@@ -47,7 +29,7 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	server->first = server->next = flow.expected;
 	client->started = server->started = 1;
 	server->budget = DATA_MAX; /* as behind a short answer */
-	client->awaiting = t->asked;
+	client->asking = t->asked;
 	flows.update(&t->flow, &flow);
 	t->state = TRACK_WATCH;
 	if (!t->asked)
@@ -58,7 +40,7 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	if (!template || !s->flow)
 		return;
 	fill_record(skb, s, KIND_KNOWN, 0);
-	record->ts_ns = t->asked_ns;
+	record->ts_ns = s->scratch->asked_ns;
 	record->flow = t->flow;
 	record->seq = t->next[t->client & 1] - t->length;
 	record->ack = flow.expected;
@@ -70,32 +52,6 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	owner_of(&record->owner[0], &t->flow, 0);
 	owner_of(&record->owner[1], &t->flow, 1);
 	send(s, 0);
-}
-
-/* -- which connection ---------------------------------------------------------------------------------------------- */
-
-/* The track of a flow; `claim`: make one if there is none, at the cost of a connection that holds nothing. */
-static __always_inline struct track *track_of(struct segment *g, const struct settings *set, int claim)
-{
-	__u64 hash = flow_hash(&g->flow, set);
-	struct track *place = 0;
-	_Static_assert(TRACKS_MAX == 1 << 16, "a place for each quarter of the hash");
-
-#pragma unroll
-	for (__u32 i = 0; i < 4; i++) {
-		__u32 at = hash >> 16 * i & (TRACKS_MAX - 1);
-		struct track *t = tracks.lookup(&at);
-		if (!t || same_flow(&t->flow, &g->flow))
-			return t;
-		if (!holds(t) && (!place || (place->state != TRACK_FREE && t->state == TRACK_FREE)))
-			place = t;
-	}
-	if (!claim || !place)
-		return 0;
-	__builtin_memset(place, 0, sizeof(*place));
-	place->state = TRACK_WATCH;
-	place->flow = g->flow;
-	return place;
 }
 
 /* What becomes of a segment. */
@@ -115,12 +71,11 @@ enum verdict {
 static __always_inline int can_leave(struct segment *g)
 {
 	struct flow *flow = flows.lookup(&g->flow);
-	struct direction *client;
 
 	if (!flow)
 		return 1;
-	client = &flow->dir[g->from & 1];
-	if (flow->lost || flow->opaque || flow->pipelined || client->awaiting || client->next != g->seq) {
+	struct direction *client = &flow->dir[g->from & 1], *server = &flow->dir[!(g->from & 1)];
+	if (flow->lost || flow->opaque || flow->pipelined || awaits(client, server) || client->next != g->seq) {
 		flow->lost = 0; /* the next record makes up for it */
 		return 0;
 	}
@@ -193,14 +148,14 @@ static __always_inline enum verdict judge(struct __sk_buff *skb, struct sighting
 }
 
 /* The next byte of each side is known from its SYN. */
-static __always_inline void begins(struct segment *g, struct track *t)
+static __always_inline void begins(struct segment *g, struct track *t, __u64 *asked_ns)
 {
 	__u32 end = g->from & 1;
 
 	if (!(g->tcp_flags & TCP_ACK)) {
 		t->client = end;
-		t->ready = t->asked_ns ? 0 : 1 << end; /* after another one, the reference path sees how this one begins */
-		t->asked_ns = 0;
+		t->ready = *asked_ns ? 0 : 1 << end; /* after another one, the reference path sees how this one begins */
+		*asked_ns = 0;
 	} else {
 		t->ready |= 1 << end;
 		t->response = g->seq - 1; /* none yet */
@@ -220,7 +175,7 @@ static __always_inline void asked(struct scratch *scratch, struct track *t)
 	t->template = scratch->template;
 	t->length = g->payload_len;
 	t->next[g->from & 1] = g->seq + g->payload_len;
-	t->asked_ns = bpf_ktime_get_ns();
+	scratch->asked_ns = bpf_ktime_get_ns();
 	t->asked = 1;
 }
 
@@ -260,7 +215,7 @@ static __always_inline int act(struct __sk_buff *skb, struct sighting *s, struct
 			t->ready = 0;
 	}
 	if (verdict == V_BEGIN) {
-		begins(g, t);
+		begins(g, t, &scratch->asked_ns);
 	} else if (verdict == V_REQUEST || verdict == V_ASKED) {
 		t->state = verdict == V_REQUEST ? TRACK_FAST : TRACK_WATCH;
 		asked(scratch, t);
@@ -287,14 +242,18 @@ int http_fast(struct __sk_buff *skb)
 		return 0;
 	s.counters = row->n;
 	struct segment *g = &s.scratch->segment;
-	struct track *t = track_of(g, set, g->tcp_flags & TCP_SYN || s.scratch->kind == KIND_REQUEST);
+	struct track *t = track_of(s.scratch, set, g->tcp_flags & TCP_SYN || s.scratch->kind == KIND_REQUEST);
+	if (!t && s.scratch->asked_ns == TAKEN && s.scratch->tries++ < TRIES)
+		programs.call(skb, PROGRAM_FAST); /* once more */
 	if (t) {
 		s.scratch->verdict = judge(skb, &s, t, set);
 		READ_BACK();
-		if (act(skb, &s, t, s.scratch->verdict))
+		int done = act(skb, &s, t, s.scratch->verdict);
+		unlock(s.scratch, t);
+		if (done)
 			return 0;
 	}
-	if (s.scratch->wanted)
+	if (s.scratch->wanted || (t && g->tcp_flags & (TCP_FIN | TCP_RST)))
 		programs.call(skb, PROGRAM_DELIVER);
 	return 0;
 }

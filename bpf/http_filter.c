@@ -21,7 +21,8 @@ struct counters {
 	__u64 n[COUNTERS];
 };
 
-/* What is known of the bytes that one endpoint sends. */
+/* What is known of the bytes that one endpoint sends. What it sends may come while its peer's is looked at by another CPU:
+ * so each writes into its own, and only reads the other one's. */
 struct direction {
 	__u32 recent[RECENT_HEADS]; /* sequence numbers of its last heads */
 	__u32 heads;                /* how many there were */
@@ -29,8 +30,11 @@ struct direction {
 	__u32 next;                 /* behind the furthest one */
 	__u32 budget;               /* how many more bytes are followed */
 	__u32 taken;                /* the last head that http_fast.c has counted, if the flow says so */
-	__u16 awaiting;             /* it sent a request and has no final response yet */
-	__u16 started;              /* `first` and `next` are known */
+	__u16 answers;              /* how many final responses it has sent */
+	__u16 answers_then;         /* of its peer, when `budget` and `asking` were set: by the next one they are void */
+	__u8 asking;                /* it sent a request */
+	__u8 started;               /* `first` and `next` are known */
+	__u8 pad[2];
 };
 
 struct flow {
@@ -58,7 +62,7 @@ struct scratch {
 	struct segment segment;
 	/* of http_fast.c */
 	struct cell_key cell;
-	__u64 hash, length;
+	__u64 hash, length, asked_ns; /* of the track, which is locked */
 	__u32 hashed, template, answer, verdict;
 	__u32 target, query, end; /* of a request: where its target begins, what follows its '?' (0: none), where both end */
 	__u32 host, host_end; /* where its Host begins and ends, if it has one and no body; else 0 */
@@ -66,6 +70,7 @@ struct scratch {
 	__u32 found, detail;
 	__u32 kind, counter, followed;
 	__u32 wanted; /* http_deliver has something to do whatever http_fast says */
+	__u32 tries;  /* to lock the track */
 	__u32 loaded; /* bytes in data */
 	__u32 tail; /* the payload's last four bytes */
 };
@@ -79,9 +84,34 @@ BPF_PROG_ARRAY(programs, 2);
 
 enum program { PROGRAM_DELIVER, PROGRAM_FAST };
 
-static __always_inline int follows(struct direction *d, __u32 seq)
+/* A final response has come since. */
+static __always_inline int answered_since(const struct direction *d, const struct direction *peer)
 {
-	return d->budget && seq - d->next + SEGMENT_MAX <= 2 * SEGMENT_MAX;
+	return d->answers_then != peer->answers;
+}
+
+/* It sent a request and has no final response yet. */
+static __always_inline int awaits(const struct direction *d, const struct direction *peer)
+{
+	return d->asking && !answered_since(d, peer);
+}
+
+static __always_inline int follows(const struct flow *flow, __u32 from, __u32 seq)
+{
+	const struct direction *d = &flow->dir[from & 1], *peer = &flow->dir[!(from & 1)];
+
+	return d->budget && (flow->pipelined || !answered_since(d, peer)) && seq - d->next + SEGMENT_MAX <= 2 * SEGMENT_MAX;
+}
+
+/* So many of the next bytes are followed. */
+static __always_inline void follow(struct direction *d, const struct direction *peer, __u32 bytes)
+{
+	__u16 answers = peer->answers;
+
+	if (d->answers_then != answers)
+		d->asking = 0;
+	d->answers_then = answers;
+	d->budget = bytes;
 }
 
 /* One of the heads that http_fast.c has counted, again. It remembers no more of them than the last one. */
@@ -147,6 +177,7 @@ static __always_inline void hand_over(struct __sk_buff *skb, struct segment *g, 
 	scratch->kind = start >> 8;
 	scratch->counter = start & 0xff;
 	scratch->wanted = wanted;
+	scratch->tries = 0;
 	if (start || g->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
 		programs.call(skb, PROGRAM_FAST);
 	if (wanted)
@@ -172,7 +203,7 @@ static __always_inline void see_segment(struct __sk_buff *skb, struct segment *g
 	if (!start) {
 		struct flow *flow = flows.lookup(&g->flow);
 
-		wanted = flow && !flow->opaque && (ends || (n && follows(&flow->dir[g->from & 1], g->seq)));
+		wanted = flow && !flow->opaque && (ends || (n && follows(flow, g->from, g->seq)));
 		if (!wanted && !ends && !(g->tcp_flags & TCP_SYN))
 			return;
 	}

@@ -197,7 +197,7 @@ static __always_inline __u32 bucket(__u32 ns)
 /* 0: it must go through the ring, because it is not known, or to be shown. */
 static __always_inline int add(struct scratch *scratch, struct track *t, struct settings *set)
 {
-	__u64 latency = bpf_ktime_get_ns() - t->asked_ns;
+	__u64 latency = bpf_ktime_get_ns() - scratch->asked_ns;
 	struct cell *cell = same_cell(scratch, t);
 
 	if (!cell)

@@ -23,6 +23,7 @@ LENGTH_DIGITS = 10
 LATENCY_LOW = 192
 LATENCY_BUCKETS = 704
 TRACK_FAST = 2
+TAKEN = (1 << 64) - 1  # instead of a track's asked_ns: a CPU is at it
 
 ANSWER = struct.Struct("=QHHBB2x")
 TEMPLATE = struct.Struct("=QIHBx")  # without its answers

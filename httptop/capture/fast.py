@@ -11,6 +11,7 @@ import os
 import struct
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 from httptop.records import FLOW_KEY, Counted, Held
 from httptop.taught import (
@@ -26,6 +27,7 @@ from httptop.taught import (
     STATUS_BYTES,
     STRANGER,
     STRANGERS_MAX,
+    TAKEN,
     TEMPLATE,
     TEMPLATES_MAX,
     TRACK,
@@ -43,6 +45,8 @@ _TEMPLATE_BYTES = TEMPLATE.size + ANSWERS_MAX * ANSWER.size
 _CELL_BYTES = CELL.size + 4 * LATENCY_BUCKETS
 _LATENCY_MAX_AT, _BYTES_AT = CELL_KEY.size, CELL_KEY.size + 8
 _ASKED_AT = FLOW_KEY.size + 2
+_ASKED_NS = 7  # of the fields of a track
+_LOOKS = 3  # at a track: a CPU is done with it after a microsecond
 _PIECE_BYTES = 128
 _EMPTY = bytes(4 * LATENCY_BUCKETS)
 _SAMPLES_AT, _WAKE_AT, _DETAIL_AT = 16, 24, 32  # in settings
@@ -216,10 +220,20 @@ class Board:
         found = []
         at = asked.find(b"\1")
         while at >= 0:
-            row = view[at * TRACK.size : (at + 1) * TRACK.size]
-            flow, state, client, waits, _, _, _, asked_ns, template, *_ = TRACK.unpack(row)
-            still = row == view[at * TRACK.size : (at + 1) * TRACK.size]  # not while the kernel writes it
-            if state == TRACK_FAST and waits and still:
-                found.append(Held(template - 1, flow, client, asked_ns))
+            track = self._track(at)
+            if track is not None:
+                flow, state, client, waits, _, _, _, asked_ns, template, *_ = track
+                if state == TRACK_FAST and waits:
+                    found.append(Held(template - 1, flow, client, asked_ns))
             at = asked.find(b"\1", at + 1)
         return found
+
+    def _track(self, at: int) -> tuple[Any, ...] | None:
+        """What one holds, when no CPU is at it."""
+        view, start = self._maps["tracks"], at * TRACK.size
+        for _ in range(_LOOKS):
+            row = view[start : start + TRACK.size]
+            track = TRACK.unpack(row)
+            if track[_ASKED_NS] != TAKEN and row == view[start : start + TRACK.size]:
+                return track
+        return None

@@ -205,7 +205,7 @@ class LiveSource:
             "bpf": str(bpf_directory()), "cache": self.cache,
             "interfaces": [(name, name == "lo") for name in self.info.interfaces],
             "ports": sorted(self._ports), "ring_bytes": self._ring_bytes, "flows": FLOWS, "owners": OWNERS,
-            "accept_pages": ACCEPT_PAGES, "fast_path": self._fast_path,
+            "accept_pages": ACCEPT_PAGES, "fast_path": self._fast_path and preflight.has_fast_path(os.uname().release),
             "constants": {**btf.constants(), "SOURCES": sum(1 << how for how in self._sources)},
         }
         loader = str(Path(__file__).with_name("loader.py"))
@@ -247,7 +247,7 @@ class LiveSource:
         self._attribution = Attribution(self._fds["owners"][0])
         size = -(-_ROW_BYTES * os.sysconf("SC_NPROCESSORS_CONF") // mmap.PAGESIZE) * mmap.PAGESIZE
         self._counters = mmap.mmap(self._fds["counters"][0], size, mmap.MAP_SHARED, mmap.PROT_READ)
-        if self._fast_path:
+        if all(name in self._fds for name in SIZES):
             self.board = Board({name: self._fds[name][0] for name in SIZES})
         self._accepts = [PerfRing(fd, ACCEPT_PAGES) for fd in self._fds.get("accepted", ())]
         # The tracepoints run a moment before their rings are there: those accepts are not of our time.

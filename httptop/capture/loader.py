@@ -106,6 +106,22 @@ class Loaded:
             image_cache.write(self._directory, self._key, self._new)
 
 
+def load(config: dict[str, Any]) -> tuple[Loaded, list[str]]:
+    """What can be loaded, and the parts that are missing in it.
+
+    All works without the fast path, only at a higher price: compilers before LLVM 12 cannot make it, and a kernel may
+    find it too long to verify.
+    """
+    parts, missing = compiling.parts(present, fast_path=config["fast_path"])
+    try:
+        return Loaded(config, parts), missing
+    except (OSError, RuntimeError):
+        fewer = [name for name in parts if name not in compiling.FAST_PATH]
+        if fewer == parts:
+            raise
+    return Loaded(config, fewer), [*missing, *compiling.FAST_PATH]
+
+
 def is_bridge(sock: socket.socket, name: str) -> bool:
     """By the name of the driver (ethtool(8) -i): sysfs shows the namespace of whoever has mounted it."""
     answer = ctypes.create_string_buffer(struct.pack("=I", ETHTOOL_GDRVINFO), 256)
@@ -221,8 +237,7 @@ def main() -> None:
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         mount_tracefs()
         config = json.loads(sys.argv[2])
-        parts, missing = compiling.parts(present, fast_path=config["fast_path"])
-        loaded = Loaded(config, parts)
+        loaded, missing = load(config)
         hand_over(sock, attach(config, loaded), missing)
         loaded.keep()
     except LoadError as error:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from httptop.errors import MissingFeatureError
 
 KERNEL_MIN = (5, 8)  # the BPF ring buffer, and CAP_BPF
+FAST_PATH_MIN = (5, 12)  # BPF_XCHG, by which bpf/tracks.c locks
 PROBE_TIMEOUT_S = 10.0
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -96,10 +97,21 @@ def _command() -> str:
     return f"{sys.executable} -m httptop" if program.endswith(".py") else program
 
 
+def kernel_version(release: str) -> tuple[int, ...]:
+    """(major, minor) of what uname -r prints."""
+    return tuple(int(part) for part in re.findall(r"\d+", release)[:2])
+
+
+def has_fast_path(release: str) -> bool:
+    """Whether this kernel has what that needs."""
+    return kernel_version(release) >= FAST_PATH_MIN
+
+
 def kernel(release: str) -> Check:
     """`release` as uname -r prints it."""
-    version = tuple(int(part) for part in re.findall(r"\d+", release)[:2])
-    return Check("kernel", version >= KERNEL_MIN, f"Linux {release}",
+    version = kernel_version(release)
+    slow = "" if has_fast_path(release) else "; to watch costs more before 5.12, which the fast path needs"
+    return Check("kernel", version >= KERNEL_MIN, f"Linux {release}{slow}",
                  "" if version >= KERNEL_MIN else "Linux 5.8 or later is needed: the BPF ring buffer came with it")
 
 

@@ -39,19 +39,27 @@ _BODY_METHODS = frozenset((Counter.POST, Counter.PUT, Counter.PATCH, Counter.OTH
 
 
 class _Direction:
-    """What is known of the bytes that one endpoint sends."""
+    """What is known of the bytes that one endpoint sends. What its peer does changes nothing here, as in the kernel."""
 
-    __slots__ = ("awaiting", "budget", "first", "next", "recent")
+    __slots__ = ("answers", "answers_then", "asking", "budget", "first", "next", "recent")
 
     def __init__(self) -> None:
         self.recent: list[int] = []  # sequence numbers of its last heads
         self.first = -1  # the first byte that was delivered; -1: none was
         self.next = -1  # behind the furthest byte that was delivered
         self.budget = 0  # how many more bytes are followed
-        self.awaiting = False  # it sent a request and has no final response yet
+        self.answers = 0  # how many final responses it has sent
+        self.answers_then = 0  # of its peer, when budget and asking were set: by the next one they are void
+        self.asking = False  # it sent a request
 
-    def follows(self, seq: int) -> bool:
-        return self.budget > 0 and (seq - self.next + SEGMENT_MAX) & 0xFFFFFFFF <= 2 * SEGMENT_MAX
+    def awaits(self, peer: _Direction) -> bool:
+        """It sent a request and has no final response yet."""
+        return self.asking and self.answers_then == peer.answers
+
+    def follow(self, peer: _Direction, budget: int) -> None:
+        self.asking = self.awaits(peer)
+        self.answers_then = peer.answers
+        self.budget = budget
 
     def seen_before(self, seq: int) -> bool:
         """Whether a head began here before; remembers it if not."""
@@ -69,6 +77,12 @@ class _Flow:
         self.directions = (_Direction(), _Direction())
         self.pipelined = False  # requests were sent ahead of responses: both directions are followed
         self.opaque = False  # TLS or HTTP/2: left alone
+
+    def follows(self, sender: int, seq: int) -> bool:
+        """Whether this is one of the next bytes that are wanted."""
+        direction, peer = self.directions[sender], self.directions[1 - sender]
+        return (direction.budget > 0 and (self.pipelined or direction.answers_then == peer.answers)
+                and (seq - direction.next + SEGMENT_MAX) & 0xFFFFFFFF <= 2 * SEGMENT_MAX)
 
 
 def _signed(difference: int) -> int:
@@ -114,7 +128,7 @@ class Tap:
         """Whether bytes that begin no message are wanted there; `ends`: addresses and ports as in the packet."""
         key, sender = flow_of(ends)
         flow = self._flows.get(key)
-        return flow is not None and not flow.opaque and flow.directions[sender].follows(seq)
+        return flow is not None and not flow.opaque and flow.follows(sender, seq)
 
     def _begin(self, segment: Segment) -> None:
         """A new connection has nothing of the old one; but a SYN may also be the old one's, seen again."""
@@ -132,7 +146,7 @@ class Tap:
         if payload[0] in _UNREADABLE and self._leave_alone(key, unreadable(payload)):
             return []
         kind, counter = classify(payload)
-        if counter is None and flow is not None and flow.directions[sender].follows(seq):
+        if counter is None and flow is not None and flow.follows(sender, seq):
             kind = MORE
         if kind is NONE:
             return []
@@ -189,11 +203,11 @@ def _advance(flow: _Flow, segment: Segment, kind: Kind, counter: Counter | None,
     _, sender, seq, _, _, _, payload_len, _ = segment
     direction = flow.directions[sender]
     if kind is REQUEST:
-        _after_request(flow, direction, payload, payload_len, counter, seen=seen)
+        _after_request(flow, sender, payload, payload_len, counter, seen=seen)
     elif kind is RESPONSE:
         _after_response(flow, sender, payload, payload_len, counter)
     elif kind is PARTIAL:
-        direction.budget = 4 * FOLLOW_BYTES if flow.pipelined else FOLLOW_BYTES
+        direction.follow(flow.directions[1 - sender], 4 * FOLLOW_BYTES if flow.pipelined else FOLLOW_BYTES)
     else:
         direction.budget -= min(direction.budget, payload_len)
         flow.pipelined |= CRLFCRLF.endswith(payload[-4:])  # a short one has only the end of it
@@ -205,28 +219,27 @@ def _advance(flow: _Flow, segment: Segment, kind: Kind, counter: Counter | None,
     return direction.budget > 0
 
 
-def _after_request(flow: _Flow, direction: _Direction, payload: bytes, payload_len: int, counter: Counter | None, *,
+def _after_request(flow: _Flow, sender: int, payload: bytes, payload_len: int, counter: Counter | None, *,
                    seen: bool) -> None:
     """Bytes behind a head are the next request, or a body: that is told from the method and from how they end."""
+    direction, peer = flow.directions[sender], flow.directions[1 - sender]
     ends = payload.endswith(CRLFCRLF)
     body = counter in _BODY_METHODS
     end = head_end(payload)
     more = 0 < end < payload_len
-    if (direction.awaiting and not seen) or (more and (ends or not body or _UPPER.match(payload, end, DATA_MAX))):
+    if (direction.awaits(peer) and not seen) or (more and (ends or not body or _UPPER.match(payload, end, DATA_MAX))):
         flow.pipelined = True
-    direction.awaiting = True
-    direction.budget = 0 if ends and not body else FOLLOW_BYTES
+    direction.follow(peer, 0 if ends and not body else FOLLOW_BYTES)
+    direction.asking = True
 
 
 def _after_response(flow: _Flow, sender: int, payload: bytes, payload_len: int, counter: Counter | None) -> None:
     """Its head alone is wanted; more only when it may be cut short, or when the next one may follow anywhere."""
+    direction = flow.directions[sender]
     if counter is not C1XX:
-        peer = flow.directions[1 - sender]
-        peer.awaiting = False
-        if not flow.pipelined:
-            peer.budget = 0
+        direction.answers += 1
     short = payload_len < RESPONSE_BYTES and not payload.endswith(CRLFCRLF)
-    flow.directions[sender].budget = 4 * FOLLOW_BYTES if flow.pipelined else DATA_MAX if short else 0
+    direction.follow(flow.directions[1 - sender], 4 * FOLLOW_BYTES if flow.pipelined else DATA_MAX if short else 0)
 
 
 def _rest(first: Record, payload: bytes, *, pipelined: bool) -> list[Record]:

@@ -156,6 +156,13 @@ def test_kernel(release: str, ok: bool) -> None:
     assert preflight.kernel(release).ok is ok
 
 
+@pytest.mark.parametrize(("release", "has"), [("5.11.22", False), ("5.12.0", True), ("6.1.0-18-amd64", True)])
+def test_kernels_without_a_fast_path(release: str, *, has: bool) -> None:
+    """5.12 brought the exchange that it locks with; who checks is told."""
+    assert preflight.has_fast_path(release) is has
+    assert ("costs more" in preflight.kernel(release).what) is not has
+
+
 @pytest.mark.parametrize(("euid", "held", "ok", "words"), [
     (0, EVERYTHING, True, "root"),
     (1000, 0, False, "sudo"),

@@ -12,7 +12,7 @@ from tests.support import bpf, load
 from tests.support.mixed import V4, traffic
 from tests.support.net import namespace
 from tests.support.nginx import nginx
-from tests.support.program import Httptop, Snapshot, httptop
+from tests.support.program import Snapshot, httptop
 
 SEED = 20
 CELL_WORDS = (CELL.size + 4 * LATENCY_BUCKETS) // 4
@@ -61,13 +61,6 @@ def counted_in_kernel(pid: int) -> int:
         return sum(sum(words[(n + 1) * CELL_WORDS - LATENCY_BUCKETS : (n + 1) * CELL_WORDS]) for n in range(CELLS_MAX))
 
 
-def final(top: Httptop) -> Snapshot:
-    """The snapshot after the first that has LAST: nothing that came before is missing in it."""
-    top.wait_snapshot(lambda s: any(row["path"] == LAST and row["responses"] for row in s["urls"]), "the last exchange")
-    seen = len(top.snapshots())
-    return top.wait_snapshot(lambda _: len(top.snapshots()) > seen + 1, "one more snapshot")
-
-
 def test_both_paths_mean_the_same(tmp_path: Path) -> None:
     """Kept alive, pipelined, cut anywhere, sent again, closed at any point: both snapshots are equal, but for times."""
     flags = ("-i", "lo", "-b", "--json", "-d", "0.2")
@@ -77,7 +70,7 @@ def test_both_paths_mean_the_same(tmp_path: Path) -> None:
         reference.wait_attached()
         with traffic(here, web, SEED):
             load.curl(here, "GET", web.url(V4), LAST)
-            got, want = final(fast), final(reference)
+            got, want = fast.wait_path(LAST), reference.wait_path(LAST)
         counted = counted_in_kernel(fast.pid)
     assert want["totals"]["requests"] > 5000
     assert counted > 500

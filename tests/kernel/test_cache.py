@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from httptop.capture import image_cache
+from httptop.capture import image_cache, live, preflight
 from httptop.capture.live import LiveSource
 from tests.support import bpf
 from tests.support.net import Namespace, namespace
@@ -126,3 +126,36 @@ def test_no_cache_at_all(first: First, tmp_path: Path) -> None:
     shutil.copy(first.cache / first.name, tmp_path / "file")
     with started(first.where, tmp_path / "file") as kernel:
         assert kernel == first.kernel
+
+
+def test_a_kernel_without_a_fast_path(first: First, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not tried there."""
+    monkeypatch.setattr(preflight, "FAST_PATH_MIN", (99, 0))
+    with started(first.where, tmp_path / "cache"):
+        pass
+    [entry] = (tmp_path / "cache").iterdir()
+    assert "http_fast" in str(first.stored())
+    assert "http_fast" not in str(image_cache.read(str(tmp_path / "cache"), entry.name))
+
+
+@pytest.mark.parametrize(("line", "change"), [
+    ("#define SPINS", "#error not this compiler"),
+    ("	scratch->asked_ns = 0;", "	scratch->data[scratch->segment.payload_len] = 0;"),
+], ids=["the compiler", "the verifier"])
+def test_without_a_fast_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, change: str) -> None:
+    """Where that cannot be made it starts without, and sees all the same; and says so."""
+    programs = tmp_path / "bpf"
+    shutil.copytree(live.bpf_directory(), programs)
+    tracks = programs / "tracks.c"
+    tracks.write_text(tracks.read_text().replace(line, f"{change}\n{line}", 1))
+    monkeypatch.setattr(live, "bpf_directory", lambda: programs)
+    with namespace() as where, where.entered():
+        source = LiveSource(("lo",), keep_root=True)
+        source.cache = str(tmp_path / "cache")
+        try:
+            source.open()
+            assert "http_fast.c" in source.missing
+            assert source.board is None
+            assert loaded(source)
+        finally:
+            source.close()

@@ -37,7 +37,7 @@ FIELDS = {
 PREFIXES = {"COUNT_": range(Counter.NO_CLASS + 1), "LOST_": range(Counter.LOST_REQUEST, Counter.LOST_ACCEPT + 1),
             "SKIP_": range(Counter.DUPLICATES, Counter.MALFORMED + 1), "WORK_": range(Counter.PACKETS, 32)}
 TAUGHT = ("TEMPLATES_MAX", "ANSWERS_MAX", "CELLS_MAX", "PROBES", "STRANGERS_MAX", "TRACKS_MAX", "HEAD_MAX",
-          "STATUS_BYTES", "LENGTH_DIGITS", "LATENCY_LOW", "LATENCY_BUCKETS", "TRACK_FAST")
+          "STATUS_BYTES", "LENGTH_DIGITS", "LATENCY_LOW", "LATENCY_BUCKETS", "TRACK_FAST", "TAKEN")
 DEFINES = ("DATA_MAX", "SEGMENT_MAX", "RECENT_HEADS", "FOLLOW_BYTES", "TOKEN_MAX")
 
 
@@ -91,7 +91,7 @@ def test_enumerations_and_constants() -> None:
         yield from (f"{name} == {value}" for name, value in vars(records).items() if name.startswith("FLAG_"))
         yield from (f"{name} == {getattr(records, name)}" for name in DEFINES)
         yield f"COUNTERS == {records.COUNTERS}"
-        yield from (f"{name} == {getattr(taught, name)}" for name in TAUGHT)
+        yield from (f"{name} == {getattr(taught, name):#x}" for name in TAUGHT)
         yield f"__builtin_offsetof(struct template, answers) == {taught.TEMPLATE.size}"
         yield f"__builtin_offsetof(struct cell, latency) == {taught.CELL.size}"
         yield f"1 << LATENCY_SUB_BITS == {1 << stats.SUB_BITS}"

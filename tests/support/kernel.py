@@ -107,6 +107,7 @@ def kernel(ring_bytes: int = 16 << 20, *, fast_path: bool = True) -> Iterator[Ke
         source = LiveSource(("lo",), ring_bytes=ring_bytes, keep_root=True, fast_path=fast_path)
         try:
             source.open()
+            assert source.missing == (), "does bpf/ compile?"
             yield Kernel(source, where)
         finally:
             source.close()

@@ -119,6 +119,12 @@ class Httptop:
         assert good(found[0]), f"{what}: httptop ended first: {found[0]}\nstderr: {self.err}"
         return found[0]
 
+    def wait_path(self, path: str) -> Snapshot:
+        """The second snapshot behind the first that has an answer for `path`: nothing from before is missing in it."""
+        self.wait_snapshot(lambda s: any(row["path"] == path and row["responses"] for row in s["urls"]), path)
+        seen = len(self.snapshots())
+        return self.wait_snapshot(lambda _: len(self.snapshots()) > seen + 1, "one more snapshot")
+
     def wait_requests(self, count: int) -> Snapshot:
         """The snapshot after one that has `count` requests and as many responses: what came too much would be in it."""
         self.wait_snapshot(lambda s: s["totals"]["requests"] >= count and s["totals"]["responses"] >= count,

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The connections that the fast path follows. Both ends of one may speak at once, on two CPUs: a request is asked ahead,
+ * or a client closes, while the answer is on its way. Then one of them has what waits, and the other one must see that.
+ * So a track belongs to one CPU at a time.
+ */
+#define SPINS 512    /* for one try: some 20 us. The other CPU is done after one, unless its own host has stopped it */
+#define TRIES 24     /* a program calls 33 others in a row at most */
+
+BPF_F_TABLE("array", u32, struct track, tracks, TRACKS_MAX, MMAPABLE);
+
+static __always_inline int same_flow(const struct flow_key *a, const struct flow_key *b)
+{
+	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
+	__u32 different = 0;
+
+#pragma unroll
+	for (int i = 0; i < sizeof(*a) / 4; i++)
+		different |= x[i] ^ y[i];
+	return !different;
+}
+
+/* Enough to tell whether what was the same flow a moment ago has become another one. */
+static __always_inline int still(const struct flow_key *a, const struct flow_key *b)
+{
+	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
+
+	return !((x[3] ^ y[3]) | (x[7] ^ y[7]) | (x[8] ^ y[8]));
+}
+
+static __always_inline int holds(const struct track *t)
+{
+	return t->state == TRACK_FAST && t->asked;
+}
+
+/* 0: another CPU keeps it. In `asked_ns`, as nothing else of the first cache line is a word of 64 bits. */
+static __always_inline int lock(struct scratch *scratch, struct track *t)
+{
+	for (int i = 0; i < SPINS; i++) {
+		scratch->asked_ns = __sync_lock_test_and_set(&t->asked_ns, TAKEN);
+		if (scratch->asked_ns != TAKEN)
+			break;
+		bpf_ktime_get_ns(); /* wait a little: it needs the cache line */
+	}
+	READ_BACK();
+	return scratch->asked_ns != TAKEN;
+}
+
+static __always_inline void unlock(struct scratch *scratch, struct track *t)
+{
+#ifdef __x86_64__ /* no store overtakes another one there */
+	*(volatile __u64 *)&t->asked_ns = scratch->asked_ns;
+#else
+	__sync_lock_test_and_set(&t->asked_ns, scratch->asked_ns);
+#endif
+}
+
+/* Make it that of `flow`; it stays locked. */
+static __always_inline void renew(struct scratch *scratch, struct track *t)
+{
+	__builtin_memset(&t->state, 0, __builtin_offsetof(struct track, asked_ns) - __builtin_offsetof(struct track, state));
+	__builtin_memset(&t->template, 0, sizeof(*t) - __builtin_offsetof(struct track, template));
+	t->state = TRACK_WATCH;
+	t->flow = scratch->segment.flow;
+	scratch->asked_ns = 0;
+}
+
+/* The track of a flow, locked; `claim`: make one if there is none, at the cost of a connection that holds nothing. */
+static __always_inline struct track *track_of(struct scratch *scratch, const struct settings *set, int claim)
+{
+	const struct flow_key *flow = &scratch->segment.flow;
+	__u64 hash = flow_hash(flow, set);
+	struct track *place = 0;
+	int found = 0;
+	scratch->asked_ns = 0;
+	_Static_assert(TRACKS_MAX == 1 << 16, "a place for each quarter of the hash");
+
+#pragma unroll
+	for (__u32 i = 0; i < 4; i++) {
+		__u32 at = hash >> 16 * i & (TRACKS_MAX - 1);
+		struct track *t = tracks.lookup(&at);
+		if (!t)
+			return 0;
+		if (same_flow(&t->flow, flow)) {
+			place = t;
+			found = 1;
+			break;
+		}
+		if (!holds(t) && (!place || (place->state != TRACK_FREE && t->state == TRACK_FREE)))
+			place = t;
+	}
+	if (!place || !(found || claim) || !lock(scratch, place))
+		return 0;
+	if (found && still(&place->flow, flow))
+		return place;
+	if (found || holds(place)) { /* it became another one's meanwhile */
+		unlock(scratch, place);
+		return 0;
+	}
+	renew(scratch, place);
+	return place;
+}
