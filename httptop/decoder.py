@@ -85,6 +85,7 @@ class Decoder:
         self.abandon(flow)
         flow.reset()
         stream, peer = flow.streams[record.sender], flow.streams[1 - record.sender]
+        stream.missed = peer.missed = False
         flow.client = record.sender if record.flags & FLAG_ASKER else 1 - record.sender
         if flow.client != record.sender:
             stream.restart(record.extra)  # what it acknowledges may not have come by yet
@@ -141,7 +142,7 @@ class Decoder:
             trimmed = record._replace(seq=stream.position, payload_len=record.payload_len - behind,
                                       data=record.data[behind:], kind=MORE)
             self._place(flow, stream, trimmed)
-        elif stream.in_gap(record):
+        elif stream.fills_gap(record):
             self._stray(flow, record)
         else:
             self._sink.on_duplicate()
@@ -169,11 +170,7 @@ class Decoder:
             if len(stream.stash) > STASH_MAX or (begins and after(record.ack, stream.ack) > 0):
                 self._give_up(flow, stream)
         elif stream.state != HEAD or begins:
-            if stream.state == HEAD:
-                stream.gap = (stream.position, record.seq)
-            else:
-                stream.state = UNKNOWN
-            stream.position = record.seq
+            stream.leave_out(record.seq)
             self._place(flow, stream, record)
 
     def _give_up(self, flow: Flow, stream: Stream) -> None:
@@ -181,7 +178,7 @@ class Decoder:
         if stream.buffer:
             self._sink.on_resync()
             self._finish_head(flow, stream)
-        stream.state = UNKNOWN
+        stream.state, stream.missed = UNKNOWN, True
         stash, stream.stash = sorted(stream.stash, key=lambda r: after(r.seq, stream.position)), ()
         for record in stash:
             stream.skip_to(record.seq)
@@ -210,8 +207,9 @@ class Decoder:
         """Decide whether this is the next message, when nothing tells where the current one ends."""
         expected = REQUEST if record.sender == flow.client else RESPONSE
         if begins and record.kind == expected and after(record.ack, stream.ack) > 0:
-            if expected == RESPONSE:
+            if expected == RESPONSE and not (flow.ahead and stream.missed):
                 self._pairing.response_ends(flow, stream, record.seq)
+                stream.missed = not flow.ahead
             stream.restart(record.seq)
             self._consume(flow, stream, record, record.data)
         else:

@@ -28,11 +28,16 @@ class Pending:
         whole = record.seq == stream.head_seq and record.payload_len == len(record.data)
         self.data = record.data if whole else b""  # all of a segment that begins with it
 
+    def heard(self, seq: int) -> int:
+        """How far `seq` lies behind what the client had heard when it asked; 0 for one on a SYN: it has no ACK."""
+        return after(seq, self.ack) if self.ack else 0
+
 
 class Flow:
     """Both directions of a connection. `client`: the endpoint that sends requests, None while not known."""
 
-    __slots__ = ("answer", "client", "closed", "key", "owners", "pending", "streams", "tunnel")
+    __slots__ = ("ahead", "answer", "astray", "client", "closed", "key", "lone", "owners", "pending", "streams",
+                 "tunnel")
 
     def __init__(self, key: bytes) -> None:
         self.key = key
@@ -47,6 +52,9 @@ class Flow:
         self.client: int | None = None
         self.tunnel = False  # CONNECT or Upgrade succeeded: what passes now is no HTTP of this flow
         self.closed = False
+        self.ahead = False  # it has asked again before it was answered
+        self.lone: int | None = None  # where the last response began, if it answered none that was seen by then
+        self.astray = False  # and messages were missed: nobody can tell which answer is whose
 
 
 class Sink(Protocol):
@@ -79,10 +87,14 @@ class Pairing:
 
     def request(self, flow: Flow, stream: Stream, head: Request, record: Record) -> None:
         """`record` holds the last byte of the head."""
-        flow.client = record.sender
+        if flow.client is None:
+            stream.missed = False  # what it asked before does not matter
+            flow.client = record.sender
         waiting, server = flow.pending, flow.streams[1 - record.sender]
         if waiting:
             self._drop_missed(flow, record)
+            if waiting and after(record.ack, waiting[-1].ack) <= 0:
+                flow.ahead = True
         if server.state >= CHUNKED and not waiting and server.messages:
             # A client that waits for its answers has all of the last one when it asks again: its ACK tells the length.
             self.response_ends(flow, server, record.ack)
@@ -93,6 +105,10 @@ class Pairing:
         waiting.insert(place, pending)
         stream.expect_body(head, none=False)
         self._sink.on_request(flow, pending)
+        lone, flow.lone = flow.lone, None
+        if lone is not None and pending.ack and pending.heard(lone) >= 0:
+            waiting.remove(pending)  # its answer was there before it
+            self._sink.on_unanswered(flow, pending)
         if len(flow.pending) > PENDING_MAX:
             self._sink.on_unanswered(flow, flow.pending.pop(0))
 
@@ -116,11 +132,16 @@ class Pairing:
     def response(self, flow: Flow, stream: Stream, head: Response, record: Record) -> None:
         """`record` holds the last byte of the head; latency is taken to the first one."""
         flow.client = 1 - record.sender
+        waiting = flow.pending
+        # nearly always the first of these: who waits for an answer asks when he has all that came before it
+        in_step = waiting and ((waiting[0].ack == stream.head_seq and not flow.ahead) or self._in_step(flow, stream))
+        stream.missed = False
         stream.interim = 100 <= head.status < 200 and head.status != 101
         if stream.interim:
             self._sink.on_response(flow, None, head, stream.head_seq, stream.head_ns)
             return
-        pending = flow.pending.pop(0) if flow.pending else None
+        pending = waiting.pop(0) if in_step else None
+        flow.lone = stream.head_seq if pending is None else None
         method = pending.head.method if pending is not None else ""
         if head.status == 101 or (method == "CONNECT" and 200 <= head.status < 300):
             flow.tunnel = True
@@ -133,6 +154,18 @@ class Pairing:
             self._sink.on_response_end(flow, head.length)
         elif stream.state is BODY:
             self._sink.on_response_end(flow, head.length + stream.left)
+
+    def _in_step(self, flow: Flow, stream: Stream) -> bool:
+        """Whether the response answers the first of those that wait. Else its request was missed, or none can tell."""
+        waiting, seq = flow.pending, stream.head_seq
+        flow.astray |= flow.ahead and flow.streams[flow.client or 0].missed
+        if stream.missed:
+            flow.astray |= flow.ahead and waiting[0].heard(seq) != 0
+            while waiting and waiting[0].heard(seq) > 0:
+                self._sink.on_unanswered(flow, waiting.pop(0))  # its answer was among those that were missed
+        if flow.astray:
+            self.abandon(flow)
+        return bool(waiting) and waiting[0].heard(seq) >= 0
 
     def response_ends(self, flow: Flow, stream: Stream, seq: int) -> None:
         """A response whose length was not announced ends before `seq`."""

@@ -47,6 +47,7 @@ class Stream:
         "interim",
         "left",
         "messages",
+        "missed",
         "position",
         "searched",
         "started",
@@ -68,6 +69,7 @@ class Stream:
         self.ack = 0  # of the segment in which it began
         self.interim = False
         self.messages = 0
+        self.missed = True  # before the next message there may have been others
         self.gap: tuple[int, int] | None = None  # bytes that were passed over and may still come
         self.stash: Sequence[Record] = ()
 
@@ -88,16 +90,30 @@ class Stream:
             return True
         return self.state is CHUNKED and self.chunked is not None and self.chunked.skip(count)
 
+    def leave_out(self, seq: int) -> None:
+        """What is before `seq` was not delivered, and may still come."""
+        if self.state == HEAD:
+            self.gap, self.missed = (self.position, seq), True
+        else:
+            self.state = UNKNOWN
+        self.position = seq
+
     def skip_to(self, seq: int) -> None:
         """What is before `seq` will not be looked at."""
         if after(seq, self.position) > 0:
             self.position = seq
 
-    def in_gap(self, record: Record) -> bool:
-        """Whether it fills a part of what was passed over."""
-        gap = self.gap
-        return (gap is not None and after(record.seq, gap[0]) >= 0
-                and after(record.seq + record.payload_len, gap[1]) <= 0)
+    def fills_gap(self, record: Record) -> bool:
+        """Whether it is a part of what was passed over, which then is not missed any more."""
+        if self.gap is None:
+            return False
+        (start, stop), end = self.gap, record.seq + record.payload_len
+        if after(record.seq, start) < 0 or after(end, stop) > 0:
+            return False
+        if record.seq == start:
+            self.gap = (end & 0xFFFFFFFF, stop)
+        self.missed &= self.gap[0] != stop
+        return True
 
     def expect_body(self, head: Request | Response, *, none: bool) -> None:
         """Frame what follows `head` (RFC 9112 6.3)."""

@@ -204,6 +204,34 @@ def test_lost_on_the_way(said: list[Exchange], sizes: list[int], kept: list[bool
     assert snapshot.completeness == (requests / snapshot.totals.requests if snapshot.totals.requests else 1.0)
 
 
+FILLING = st.none() | st.integers(0, 3000).map(lambda size: b"y" * size)
+TURNS = st.lists(st.tuples(FILLING, st.booleans(), st.integers(0, 3000).map(lambda size: b"z" * size), st.booleans()),
+                 min_size=2, max_size=10)
+
+
+@pytest.mark.parametrize("place", ["on the network", "in the ring"])
+@settings(deadline=None)
+@given(TURNS, SIZES, st.lists(st.sampled_from([True, True, False]), min_size=1, max_size=30))
+def test_no_request_gets_the_answer_of_another(place: str, turns: list[tuple[bytes | None, bool, bytes, bool]],
+                                               sizes: list[int], kept: list[bool]) -> None:
+    """Whatever is lost, while a client waits for its answers: a request has its own answer, or none."""
+    talk, cut, tapped, reading = Script().dialog(), segments(sizes), Reading(), Reading()
+    for number, (asked, asked_in_chunks, answer, in_chunks) in enumerate(turns):
+        talk.ask(*cut(framed(f"POST /{number} HTTP/1.1\r\nHost: a\r\n".encode(), asked, chunked=asked_in_chunks)))
+        talk.answer(*cut(framed(b"HTTP/1.1 %d Word\r\n" % (220 + number), answer, chunked=in_chunks)))
+    frames = talk.script.frames
+    if place == "on the network":
+        frames = [frame for number, frame in enumerate(frames) if kept[number % len(kept)]]
+    records = tapped.see(*frames)
+    if place == "in the ring":
+        records = [record for number, record in enumerate(records) if kept[number % len(kept)]]
+    reading.feed(records)
+    reading.finish()
+    for method, target, status, _ in reading.rows:
+        if method is not None and status is not None and target:  # "": the middle of its line was lost
+            assert target == f"/{status - 220}"
+
+
 @settings(deadline=None)
 @given(st.integers(1, 30), st.lists(st.booleans(), min_size=1, max_size=60))
 def test_totals_are_right_whatever_is_lost(number: int, kept: list[bool]) -> None:

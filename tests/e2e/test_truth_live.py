@@ -72,7 +72,7 @@ def injected() -> Iterator[Injected]:
             top.wait_attached()
             with log(wire.server, "veth0") as run:
                 inject(wire, frames)
-                top.wait_requests(expected.requests)
+                top.wait_requests(expected.requests, expected.responses)
             run.snapshot = top.snapshots()[-1]
         yield Injected(scripts, run, reference)
 

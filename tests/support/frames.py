@@ -76,7 +76,8 @@ class Talk:
         at = self.next[sender] if seq is None else seq
         if seq is None:
             self.next[sender] = (at + len(payload) + bool(flags & SYN) + bool(flags & FIN)) & 0xFFFFFFFF
-        return tcp(self.ports[sender], self.ports[1 - sender], at, payload, flags=flags, ack=self.next[1 - sender])
+        return tcp(self.ports[sender], self.ports[1 - sender], at, payload, flags=flags,
+                   ack=self.next[1 - sender] if flags & ACK else 0)
 
     def packet(self, sender: int, segment: bytes) -> bytes:
         """The segment as an IP packet without options."""

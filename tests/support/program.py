@@ -125,9 +125,10 @@ class Httptop:
         seen = len(self.snapshots())
         return self.wait_snapshot(lambda _: len(self.snapshots()) > seen + 1, "one more snapshot")
 
-    def wait_requests(self, count: int) -> Snapshot:
-        """The snapshot after one that has `count` requests and as many responses: what came too much would be in it."""
-        self.wait_snapshot(lambda s: s["totals"]["requests"] >= count and s["totals"]["responses"] >= count,
+    def wait_requests(self, count: int, responses: int | None = None) -> Snapshot:
+        """The snapshot behind one with `count` requests and `responses` (as many): what came too much is in it."""
+        answered = count if responses is None else responses
+        self.wait_snapshot(lambda s: s["totals"]["requests"] >= count and s["totals"]["responses"] >= answered,
                            f"{count} requests")
         seen = len(self.snapshots())
         return self.wait_snapshot(lambda _: len(self.snapshots()) > seen, "one more snapshot")

@@ -25,7 +25,8 @@ CASES: tuple[Case, ...] = (
     below_tcp.ipv4_options, below_tcp.ipv6_extensions, below_tcp.vlan_tags, below_tcp.padding,
     below_tcp.super_packets_without_length, below_tcp.fragments, below_tcp.data_on_syn, order.retransmissions,
     order.overlap, order.reordering, order.reordering_of_answers, order.wrap_around, order.middle_of_a_connection,
-    order.one_direction, order.loss_in_bodies, order.loss_in_heads, order.loss_of_messages, ends.ports_used_again,
+    order.one_direction, order.loss_in_bodies, order.loss_in_heads, order.answers_before_requests,
+    order.loss_of_messages, order.loss_of_messages_asked_ahead, ends.ports_used_again,
 )
 
 

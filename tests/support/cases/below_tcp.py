@@ -93,8 +93,9 @@ def data_on_syn(script: Script) -> None:
     talk.answer(OK)
     talk.expect(GOT)
     talk.exchange()
-    talk = script.dialog()
-    talk.say(0, GET, flags=SYN)
-    talk.say(1, OK, flags=SYN | ACK)
-    talk.expect(GOT)
+    for isn in (1000, 3 << 30):
+        talk = script.dialog(isn=isn)
+        talk.say(0, GET, flags=SYN)
+        talk.say(1, OK, flags=SYN | ACK)
+        talk.expect(GOT)
     script.count(duplicates=1)

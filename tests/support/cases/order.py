@@ -189,7 +189,7 @@ def loss_in_heads(script: Script) -> None:
 
 
 def loss_of_messages(script: Script) -> None:
-    """A whole request is missing, then a whole answer: the other half is told alone."""
+    """A whole request is missing, then a whole answer, then an answer and the next request: the rest is told alone."""
     talk = script.dialog()
     talk.exchange()
     talk.lose(0, GET)
@@ -200,4 +200,53 @@ def loss_of_messages(script: Script) -> None:
     talk.lose(1, OK)
     talk.expect(("GET", "/unanswered", None, None))
     talk.exchange()
+    talk.ask(get("/unanswered"))
+    talk.lose(1, OK)
+    talk.lose(0, GET)
+    talk.answer(NOT_FOUND)
+    talk.expect(("GET", "/unanswered", None, None), (None, "", 404, len(NOT_FOUND)))
+    talk.exchange()
+    script.count(responses_alone=2, unanswered=2)
+
+
+def answers_before_requests(script: Script) -> None:
+    """The answer was captured first: it is not that of the next request, and the next answer not that of this one."""
+    talk = script.dialog()
+    talk.exchange()
+    talk.ask(get("/late"))
+    late = script.frames.pop()
+    talk.answer(NOT_FOUND)
+    script.frames.append(late)
+    talk.expect((None, "", 404, len(NOT_FOUND)), ("GET", "/late", None, None))
+    talk.exchange()
     script.count(responses_alone=1, unanswered=1)
+
+
+def loss_of_messages_asked_ahead(script: Script) -> None:
+    """A message is missing while several requests wait: which answer is whose can be told up to there, not later."""
+    for lost in ("answer", "request"):
+        talk = script.dialog()
+        talk.ask(get("/1"), get("/2"))
+        if lost == "request":
+            talk.lose(0, GET)
+        talk.ask(get("/3"))
+        if lost == "answer":
+            talk.answer(OK)
+            talk.lose(1, OK)
+            talk.expect(("GET", "/1", 200, len(OK)))
+        talk.answer(NOT_FOUND)
+        talk.expect(*(("GET", f"/{n}", None, None) for n in (1, 2, 3) if n > 1 or lost == "request"),
+                    (None, "", 404, len(NOT_FOUND)))
+        talk.ask(GET)
+        talk.answer(OK)
+        talk.expect(("GET", "/a", None, None), (None, "", 200, len(OK)))
+    talk = script.dialog()
+    talk.ask(get("/1"), get("/2"), get("/3"))
+    talk.answer(OK[:20])
+    talk.lose(1, OK[20:] + OK)
+    talk.answer(NOT_FOUND)
+    talk.ask(GET)
+    talk.answer(OK)
+    talk.expect(*(("GET", target, None, None) for target in ("/2", "/3", "/a")), ("GET", "/1", 200, None),
+                (None, "", 200, len(OK)))
+    script.count(responses_alone=5, unanswered=10, head_incomplete=1)
