@@ -10,6 +10,7 @@
  * Only a connection that asks and answers in turn is tracked, by where the next message of each side must begin. What
  * deviates is released: the reference path takes over there, and is told that nothing is under way (FLAG_RESUMED).
  */
+
 /* -- back to the reference path ------------------------------------------------------------------------------------ */
 
 /* http_deliver.c is in charge from here on. A request that waits is sent now, as it was. */

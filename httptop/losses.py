@@ -27,7 +27,7 @@ SKIPS: dict[str, Counter | None] = {
     "malformed": Counter.MALFORMED,
     "tls_flows": Counter.TLS_FLOWS,
     "http2_flows": Counter.HTTP2_FLOWS,
-    "responses_alone": None,  # to requests from before the start, or whose request was lost
+    "responses_alone": None,  # to requests that were not seen, or nobody can tell to which
     "unanswered": None,
     "folded_urls": None,
 }

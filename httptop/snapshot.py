@@ -175,7 +175,7 @@ class SourceInfo(NamedTuple):
     """Where the messages come from: `kind` is "live" or "file"; and what is around, as far as the source knows.
 
     `gone`: interfaces that are not there now. `busy`: other ones with traffic now, busiest first. `listening`: TCP
-    endpoints (18 bytes) that somebody listens on.
+    endpoints (18 bytes) that somebody listens on. `slow`: the kernel or the compiler could not make the fast path.
     """
 
     kind: str = "live"
@@ -184,6 +184,7 @@ class SourceInfo(NamedTuple):
     gone: tuple[str, ...] = ()
     busy: tuple[str, ...] = ()
     listening: tuple[bytes, ...] = ()
+    slow: bool = False
 
 
 class Snapshot(NamedTuple):

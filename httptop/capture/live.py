@@ -249,6 +249,7 @@ class LiveSource:
         self._counters = mmap.mmap(self._fds["counters"][0], size, mmap.MAP_SHARED, mmap.PROT_READ)
         if all(name in self._fds for name in SIZES):
             self.board = Board({name: self._fds[name][0] for name in SIZES})
+        self.info = self.info._replace(slow=self._fast_path and self.board is None)
         self._accepts = [PerfRing(fd, ACCEPT_PAGES) for fd in self._fds.get("accepted", ())]
         # The tracepoints run a moment before their rings are there: those accepts are not of our time.
         self._accepts_before = self._read_counters()[Counter.LOST_ACCEPT]

@@ -18,8 +18,8 @@ SKIPS = {
     "tls_flows": "encrypted, cannot be read",
     "http2_flows": "not parsed",
     "malformed": "packets with broken headers",
-    "responses_alone": "to requests from before the start",
-    "unanswered": "given up on, or the connection ended",
+    "responses_alone": "to requests not seen, or none can tell",
+    "unanswered": "given up on, or the answer not seen",
     "folded_urls": "beyond the bound, counted as other",
 }
 
@@ -52,7 +52,7 @@ class Losses(Canvas, can_focus=True):
         if rows == 1:
             return [(*verdict(snapshot, glyphs), ("  ", "text"), *_skips_in_one_line(snapshot, glyphs))]
         body = [*causes(snapshot, self.view.loss_rates, columns), *skips(snapshot, glyphs), *owners(snapshot)]
-        return [title(self, self.NUMBER, self.HEADING, (), columns), verdict(snapshot, glyphs), *body]
+        return [title(self, self.NUMBER, self.HEADING, (), columns), verdict(snapshot, glyphs), *body, *slow(snapshot)]
 
 
 def verdict(snapshot: Snapshot, glyphs: Glyphs) -> Line:
@@ -74,6 +74,13 @@ def owners(snapshot: Snapshot) -> list[Line]:
         return []
     known, most = render.count(cost.owners), render.count(cost.owners_max)
     return [((f" {known:>5} ", "text"), (f"of {most} ends of connections known", "dim"))]
+
+
+def slow(snapshot: Snapshot) -> list[Line]:
+    """Why it costs more than it should."""
+    if not snapshot.source.slow:
+        return []
+    return [((" no fast path", "warn"), ("  it wants Linux 5.12, BCC with LLVM 12", "dim"))]
 
 
 def causes(snapshot: Snapshot, rates: dict[str, float], columns: int) -> list[Line]:

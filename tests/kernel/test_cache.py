@@ -156,6 +156,7 @@ def test_without_a_fast_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, li
             source.open()
             assert "http_fast.c" in source.missing
             assert source.board is None
+            assert source.info.slow
             assert loaded(source)
         finally:
             source.close()

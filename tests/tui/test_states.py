@@ -172,6 +172,15 @@ async def test_losses_pane_tells_cause_rate_and_remedy() -> None:
             assert words in shown
 
 
+async def test_what_costs_more_is_told() -> None:
+    """A kernel or a compiler without the fast path is named where losses are."""
+    for slow in (True, False):
+        source = snapshots.calm().source._replace(slow=slow)
+        async with running(snapshots.calm()._replace(source=source)) as (app, pilot):
+            await pilot.press("4")
+            assert ("no fast path" in text(app)) is slow
+
+
 def test_every_skip_is_explained() -> None:
     """There is no reason for leaving something alone that the screen cannot explain."""
     assert set(SKIPS) == set(EXPLAINED)
