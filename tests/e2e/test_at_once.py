@@ -18,13 +18,12 @@ from tests.support.dialogs import get
 from tests.support.flood import SMALL_RING
 from tests.support.net import Namespace, namespace
 from tests.support.nginx import nginx
-from tests.support.poll import PATIENCE_S
+from tests.support.poll import PATIENCE_S, until
 from tests.support.program import HTTPTOP, Snapshot, httptop
 
 ADDRESS = "127.0.0.1"
 STATUS = {"/ok": 200, "/missing": 404, "/broken": 500, "/created": 201}
 LAST = "/last"
-QUIET_S = 0.5  # until what was lost is behind us: LAST must not be
 
 
 class Share(NamedTuple):
@@ -66,8 +65,8 @@ def _converse(where: Namespace, port: int, share: Share) -> Counter[str]:
                 end.sendall(get(path))
                 _receive(end, 1)
             end.sendall(get(paths[share.turns]))
-            until = time.perf_counter() + dice.uniform(0, 200e-6)
-            while time.perf_counter() < until:
+            then = time.perf_counter() + dice.uniform(0, 200e-6)
+            while time.perf_counter() < then:
                 pass
             if ahead:
                 end.sendall(get(paths[-1]))
@@ -80,6 +79,12 @@ def _converse(where: Namespace, port: int, share: Share) -> Counter[str]:
     return asked
 
 
+def _is_at_rest(snapshots: list[Snapshot]) -> bool:
+    """Whether the last of them has nothing that the one before had not."""
+    counts = [[row["requests"] for row in snapshot["urls"]] for snapshot in snapshots[-2:]]
+    return len(counts) == 2 and counts[0] == counts[1] != []
+
+
 def _watched(folder: Path, flags: tuple[str, ...], shares: list[Share],
              program: tuple[str, ...] = HTTPTOP) -> tuple[Counter[str], Snapshot]:
     """What was asked for, and what httptop says of it."""
@@ -89,7 +94,7 @@ def _watched(folder: Path, flags: tuple[str, ...], shares: list[Share],
         with ProcessPoolExecutor(len(shares), get_context("fork")) as pool:
             running = [pool.submit(_converse, here, web.port, share) for share in shares]
             asked = sum((one.result() for one in running), Counter[str]())
-        time.sleep(QUIET_S)
+        until(lambda: _is_at_rest(top.snapshots()), "all to be read")  # LAST must not be lost
         load.curl(here, "GET", web.url(ADDRESS), LAST)
         return asked, top.wait_path(LAST)
 
