@@ -18,7 +18,7 @@ SKIPS = {
     "tls_flows": "encrypted, cannot be read",
     "http2_flows": "not parsed",
     "malformed": "packets with broken headers",
-    "responses_alone": "to requests not seen, or none can tell",
+    "responses_alone": "to requests that are not known",
     "unanswered": "given up on, or the answer not seen",
     "folded_urls": "beyond the bound, counted as other",
 }
