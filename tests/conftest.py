@@ -13,6 +13,7 @@ pytest.register_assert_rewrite("tests.support")
 
 from tests.support.net import Site, site  # noqa: E402 - its assertions are to explain themselves
 
+PRIORITY = os.getpriority(os.PRIO_PROCESS, 0)
 ON_THE_KERNEL = tuple(Path(__file__).parent / name for name in ("kernel", "e2e", "matrix"))
 
 
@@ -50,6 +51,14 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {call.excinfo.value if call.excinfo else ''}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def _priority() -> Iterator[None]:
+    """Who reads a LiveSource stays nice, and so would all that it starts: on a busy machine that takes for ever."""
+    yield
+    if os.geteuid() == 0:
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,6 @@ LESS_WORK = ("-g0", "-Xclang", "-disable-llvm-passes")
 
 PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP = 28, 4
 NOBODY = 65534
-NICE = 10
 
 _kept: list[Any] = []  # what BCC has made closes its maps when it goes
 
@@ -139,7 +138,6 @@ def beside(make: Callable[[], bytecode.Image]) -> Iterator[Callable[[], bytecode
 def _answer(writing: int, make: Callable[[], bytecode.Image]) -> NoReturn:
     try:
         os.closerange(3, writing)  # else who waits for the end of this process's parent would wait for this one too
-        os.nice(NICE)  # the screen comes first
         with open(writing, "w", encoding="utf-8") as file:
             try:
                 told = make().as_json()
