@@ -73,11 +73,11 @@ static __always_inline struct track *track_of(struct scratch *scratch, const str
 	struct track *place = 0;
 	int found = 0;
 	scratch->asked_ns = 0;
-	_Static_assert(TRACKS_MAX == 1 << 16, "a place for each quarter of the hash");
+	_Static_assert(TRACKS_MAX == 1 << 17, "four places in one hash, which share two bits each");
 
 #pragma unroll
 	for (__u32 i = 0; i < 4; i++) {
-		__u32 at = hash >> 16 * i & (TRACKS_MAX - 1);
+		__u32 at = hash >> 15 * i & (TRACKS_MAX - 1);
 		struct track *t = tracks.lookup(&at);
 		if (!t)
 			return 0;
