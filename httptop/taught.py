@@ -63,13 +63,20 @@ _VALUE = re.compile(rb"(?<=:)[^\n]+")
 
 def masked(data: bytes, kept: Kept, what: Masked = Masked.VALUES) -> bytes:
     """With each decimal digit as "0", or each byte of a value as NUL, but for what is kept."""
-    if what is Masked.VALUES:
-        left = bytearray(_VALUE.sub(lambda value: bytes(len(value[0])), data))
-    else:
-        left = bytearray(data.translate(_DECIMAL_AS_0))
+    return restored(without_values(data) if what is Masked.VALUES else data.translate(_DECIMAL_AS_0), data, kept)
+
+
+def without_values(data: bytes) -> bytes:
+    """With each byte of a value as NUL."""
+    return _VALUE.sub(lambda value: bytes(len(value[0])), data)
+
+
+def restored(left: bytes, data: bytes, kept: Kept) -> bytes:
+    """What is `left` of the data, and what is kept of it."""
+    both = bytearray(left)
     for part in (slice(kept.plain), slice(kept.host, kept.behind)):
-        left[part] = data[part]
-    return bytes(left)
+        both[part] = data[part]
+    return bytes(both)
 
 
 class Board(Protocol):

@@ -12,39 +12,15 @@ from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
+from httptop import alike
 from httptop.cells import OTHER_PATH
 from httptop.http1 import Request, Response
 from httptop.records import METHODS, NO_OWNER, OWNER, Kind, Record
-from httptop.taught import (
-    ALL_KEPT,
-    ANSWERS_MAX,
-    HEAD_MAX,
-    IDENTITY,
-    LENGTH_DIGITS,
-    STATUS_BYTES,
-    Board,
-    Cut,
-    Kept,
-    Masked,
-    masked,
-)
-
-Span = tuple[int, int] | None
+from httptop.taught import ALL_KEPT, ANSWERS_MAX, IDENTITY, Board, Cut, Kept, Masked
 
 SEEN_MAX = 8192  # requests that were seen once, and are not worth a place yet
 ALIKE_MIN = 64  # so many requests that differ in their targets alone: there may be no end of them
 ALIKE_MAX = 1024  # kinds of them that are counted
-BODILESS = frozenset((204, 304))  # RFC 9112 6.3
-
-_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,%d})[ \t]*\r\n(?![ \t])" % LENGTH_DIGITS, re.IGNORECASE)
-
-# A target that is a path, with its query. What is one word for the kernel (word_end() of bpf/templates.c) is one here.
-_TARGET = re.compile(rb"[A-Z]+ (/[^\0- ?]*(\?[^\0- ]*)?)(?= HTTP/1\.)")
-_VERSION = re.compile(rb" HTTP/1\.[0-9]\r\n")
-_H = re.compile(rb"(?<=\n)[hH]")  # find_h() looks no further
-_HOST = re.compile(rb"(?i:host): ([^\0- ]*)(?=\r\n[^ \t])")
-_WITH_BODY = ("POST", "PUT", "PATCH")  # may have one: has_body_method() of bpf/heads.h
-_MATTERS = re.compile(rb"\n(?:host|content-length|transfer-encoding|upgrade):", re.IGNORECASE)  # by its value: http1.py
 
 _NOBODY = bytes(IDENTITY.size)  # a process of another host
 
@@ -106,10 +82,10 @@ class Teacher:
         Returns the template and the number of the answer when both are taught. Its `head` tells for what it stands.
         """
         template = self._template(request, data)
-        if template is None or not _is_plain_answer(request, answer, record):
+        if template is None or not alike.is_plain_answer(request, answer, record):
             return None
         head = record.data[: answer.length]
-        left = [masked(head, Kept(STATUS_BYTES), how) for how in (Masked.DECIMAL, Masked.VALUES)]
+        left = alike.masked_answer(head)
         number = next((template.answers[one] for one in left if one in template.answers), None)
         if number is None:
             number = self._teach_answer(template, request, answer, head, *left)
@@ -118,16 +94,16 @@ class Teacher:
     def _template(self, request: Request, data: bytes) -> Template | None:
         """The closest one that fits, if it is taught, or is now."""
         known = self._by_data.get((Cut.NOTHING, data))
-        if known is not None or not _is_plain_request(request, data):
+        if known is not None or not alike.is_plain_request(request, data):
             return known
-        target = _TARGET.match(data)
+        target = alike.TARGET.match(data)
         if target is None:
             return self._stands_for_others(request, data) or self._second(request, data, Cut.NOTHING, data)
         end = target.end()
-        host = _host(request, data, end)
-        lefts = [(Cut.VALUES, *_left(data, end, end, host))] if host else []
+        host = alike.host_of(request, data, end)
+        lefts = [(Cut.VALUES, *alike.left_of(data, end, end, host))] if host else []
         if target[2] is not None and not self._queries:
-            lefts.append((Cut.QUERY, *_left(data, target.start(2) + 1, end, host)))
+            lefts.append((Cut.QUERY, *alike.left_of(data, target.start(2) + 1, end, host)))
         return (self._nearly(request, data, lefts) or self._second(request, data, Cut.NOTHING, data)
                 or self._alike_ones(request, data, target, host))
 
@@ -150,9 +126,9 @@ class Teacher:
         self._seen.discard((cut, left))  # no sooner again, if there is no place
         return self._teach(request, data, cut, left, kept)
 
-    def _alike_ones(self, request: Request, data: bytes, target: re.Match[bytes], host: Span) -> Template | None:
+    def _alike_ones(self, request: Request, data: bytes, target: re.Match[bytes], host: alike.Span) -> Template | None:
         """What stands for all requests that differ in their targets, once there are many: for `other`."""
-        left, kept = _left(data, target.start(1), target.end(), host)
+        left, kept = alike.left_of(data, target.start(1), target.end(), host)
         if len(self._alike) >= ALIKE_MAX and left not in self._alike:
             self._alike.clear()
         self._alike[left] += 1
@@ -167,7 +143,7 @@ class Teacher:
             return None
         at = len(request.method) + 1
         end = at + len(OTHER_PATH)
-        left, _ = _left(data, at, end, _host(request, data, end))
+        left, _ = alike.left_of(data, at, end, alike.host_of(request, data, end))
         return self._by_data.get((Cut.TARGET, left))
 
     def _teach(self, request: Request, data: bytes, cut: Cut, left: bytes, kept: Kept) -> Template | None:
@@ -180,12 +156,12 @@ class Teacher:
 
     def _teach_answer(self, template: Template, request: Request, answer: Response, head: bytes,
                       decimal: bytes, names: bytes) -> int | None:
-        length = None if _has_no_body(request, answer) else _LENGTH.search(head)
-        if length is None and not _has_no_body(request, answer):
+        length = None if alike.has_no_body(request, answer) else alike.LENGTH.search(head)
+        if length is None and not alike.has_no_body(request, answer):
             return None
         at, digits = (length.start(1), length.end(1) - length.start(1)) if length is not None else (0, 0)
         number = template.decimal.get(names)  # it has been answered so, but for some values
-        if number is not None and (not digits or _is_plain_length(head, at, at + digits)):
+        if number is not None and (not digits or alike.is_plain_length(head, at, at + digits)):
             left, how = names, Masked.VALUES
         else:
             number, left, how = _number_of(template, answer.status), decimal, Masked.DECIMAL
@@ -219,58 +195,12 @@ class Teacher:
         return _identified(told)
 
 
-def _is_plain_request(request: Request, data: bytes) -> bool:
-    return (request.complete and not request.chunked and not request.upgrade and request.version != "0.9"
-            and request.method in METHODS and request.method != "CONNECT" and len(data) <= HEAD_MAX
-            and len(data) == request.length + (request.content_length or 0))
-
-
-def _host(request: Request, data: bytes, end: int) -> Span:
-    """Where the value of Host is in a request whose target ends at `end`; None: its values must be what they are."""
-    first = _H.search(data, end)
-    host = _HOST.match(data, first.start()) if first is not None else None
-    plain = _VERSION.match(data, end) and len(_MATTERS.findall(data, end)) == 1 and request.method not in _WITH_BODY
-    return host.span(1) if host is not None and plain else None
-
-
-def _left(data: bytes, begin: int, end: int, host: Span) -> tuple[bytes, Kept]:
-    """What is left of a request without what is between, its values masked, and what of it is not.
-
-    `end`: that of its target.
-    """
-    removed = end - begin
-    kept = ALL_KEPT
-    if host is not None:
-        kept = Kept(_up(begin + len(" HTTP/1.1")), host[0] - removed & ~7, _up(host[1] - removed))
-    return masked(data[:begin] + data[end:], kept), kept
-
-
-def _up(at: int) -> int:
-    return at + 7 & ~7
-
-
-def _is_plain_answer(request: Request, answer: Response, record: Record) -> bool:
-    return (answer.complete and 200 <= answer.status < 600 and not answer.chunked and answer.length <= HEAD_MAX
-            and record.data[9:12] == b"%d" % answer.status  # where it is compared by all of its digits
-            and (answer.content_length is not None or _has_no_body(request, answer))
-            and record.data.lower().count(b"\ncontent-length:", 0, answer.length) <= 1)
-
-
-def _is_plain_length(head: bytes, begin: int, end: int) -> bool:
-    """Whether the kernel can tell where the number ends whatever it is: has_length() of bpf/taught.c."""
-    return head[begin - 2 : begin] == b": " and head[end : end + 1] == b"\r"
-
-
 def _number_of(template: Template, status: int) -> int | None:
     """Of an answer that is new: in place of one with its status, if all numbers are taken."""
     if len(template.statuses) < ANSWERS_MAX:
         template.statuses.append(status)
         return len(template.statuses) - 1
     return template.statuses.index(status) if status in template.statuses else None  # cells are known by the number
-
-
-def _has_no_body(request: Request, answer: Response) -> bool:
-    return request.method == "HEAD" or answer.status in BODILESS
 
 
 def _identified(owner: bytes) -> bytes | None:

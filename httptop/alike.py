@@ -1,0 +1,109 @@
+"""Which messages are alike to the kernel: what it compares of them (bpf/templates.c, bpf/taught.c)."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import NamedTuple
+
+from httptop.http1 import Request, Response
+from httptop.records import METHODS, Record
+from httptop.taught import (
+    ALL_KEPT,
+    HEAD_MAX,
+    LENGTH_DIGITS,
+    STATUS_BYTES,
+    Kept,
+    Masked,
+    masked,
+    restored,
+    without_values,
+)
+
+Span = tuple[int, int] | None
+
+RECENT_MAX = 64  # parts of heads that are looked at once
+_BODILESS = frozenset((204, 304))
+
+LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,%d})[ \t]*\r\n(?![ \t])" % LENGTH_DIGITS, re.IGNORECASE)
+
+# A target that is a path, with its query. What is one word for the kernel (word_end() of bpf/templates.c) is one here.
+TARGET = re.compile(rb"[A-Z]+ (/[^\0- ?]*(\?[^\0- ]*)?)(?= HTTP/1\.)")
+_VERSION = re.compile(rb" HTTP/1\.[0-9]\r\n")
+_H = re.compile(rb"(?<=\n)[hH]")  # find_h() looks no further
+_HOST = re.compile(rb"(?i:host): ([^\0- ]*)(?=\r\n[^ \t])")
+_WITH_BODY = ("POST", "PUT", "PATCH")  # may have one: has_body_method() of bpf/heads.h
+_MATTERS = re.compile(rb"\n(?:host|content-length|transfer-encoding|upgrade):", re.IGNORECASE)  # by its value: http1.py
+
+
+def is_plain_request(request: Request, data: bytes) -> bool:
+    """Whether `data` is all of it, and how it is answered depends on nothing that came before."""
+    return (request.complete and not request.chunked and not request.upgrade and request.version != "0.9"
+            and request.method in METHODS and request.method != "CONNECT" and len(data) <= HEAD_MAX
+            and len(data) == request.length + (request.content_length or 0))
+
+
+@functools.lru_cache(maxsize=RECENT_MAX)
+def masked_answer(head: bytes) -> tuple[bytes, bytes]:
+    """Without decimal digits, and without values; most of those that come in one second are the same."""
+    return masked(head, Kept(STATUS_BYTES), Masked.DECIMAL), masked(head, Kept(STATUS_BYTES), Masked.VALUES)
+
+
+def host_of(request: Request, data: bytes, end: int) -> Span:
+    """Where the value of Host is in a request whose target ends at `end`; None: its values must be what they are."""
+    host = _behind_target(data[end:]).host
+    return (host[0] + end, host[1] + end) if host is not None and request.method not in _WITH_BODY else None
+
+
+class _Behind(NamedTuple):
+    """Of a request, what is behind its target: where the value of Host is, if values may be masked; it without them."""
+
+    host: Span
+    masked: bytes
+
+
+@functools.lru_cache(maxsize=RECENT_MAX)
+def _behind_target(rest: bytes) -> _Behind:
+    """The same client asks for many targets."""
+    first = _H.search(rest)
+    host = _HOST.match(rest, first.start()) if first is not None else None
+    plain = host is not None and _VERSION.match(rest) and len(_MATTERS.findall(rest)) == 1
+    return _Behind(host.span(1) if host is not None and plain else None, without_values(rest))
+
+
+def left_of(data: bytes, begin: int, end: int, host: Span) -> tuple[bytes, Kept]:
+    """What is left of a request without what is between, its values masked, and what of it is not.
+
+    `end`: that of its target.
+    """
+    before, behind = data[:begin], data[end:]
+    left = before + behind
+    if host is None:
+        return left, ALL_KEPT
+    removed = end - begin
+    kept = Kept(_up(begin + len(" HTTP/1.1")), host[0] - removed & ~7, _up(host[1] - removed))
+    if b":" in before:  # for the kernel a value begins there
+        return masked(left, kept), kept
+    return restored(before + _behind_target(behind).masked, left, kept), kept
+
+
+def _up(at: int) -> int:
+    return at + 7 & ~7
+
+
+def is_plain_answer(request: Request, answer: Response, record: Record) -> bool:
+    """Whether its end is where its Content-Length says, or its head ends."""
+    return (answer.complete and 200 <= answer.status < 600 and not answer.chunked and answer.length <= HEAD_MAX
+            and record.data[9:12] == b"%d" % answer.status  # where it is compared by all of its digits
+            and (answer.content_length is not None or has_no_body(request, answer))
+            and record.data.lower().count(b"\ncontent-length:", 0, answer.length) <= 1)
+
+
+def is_plain_length(head: bytes, begin: int, end: int) -> bool:
+    """Whether the kernel can tell where the number ends whatever it is: has_length() of bpf/taught.c."""
+    return head[begin - 2 : begin] == b": " and head[end : end + 1] == b"\r"
+
+
+def has_no_body(request: Request, answer: Response) -> bool:
+    """RFC 9112 6.3."""
+    return request.method == "HEAD" or answer.status in _BODILESS
