@@ -61,6 +61,7 @@ enum record_flags {
 	FLAG_RESUMED = 32,  /* what came before was counted in the kernel: nothing waits for an answer */
 	FLAG_ASKER = 64,    /* with FLAG_RESUMED: it comes from the client */
 	FLAG_FIRST = 128,   /* with KIND_KNOWN: the server has said nothing before */
+	FLAG_AHEAD = 128,   /* with KIND_REQUEST: the one before it has no answer yet */
 };
 
 /* One segment, or DATA_MAX bytes of one; `data_len` bytes of payload follow. */

@@ -251,6 +251,8 @@ static __always_inline void see_payload(struct __sk_buff *skb, struct sighting *
 			flags |= FLAG_SEEN;
 		}
 	}
+	if (kind == KIND_REQUEST && awaits(s->dir, &s->flow->dir[!(g->from & 1)]))
+		flags |= FLAG_AHEAD;
 	scratch->tail = 0;
 	if (g->available >= 4)
 		LOAD(skb, g->offset + g->available - 4, &scratch->tail, 4);

@@ -26,7 +26,8 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	flow.expected = t->next[!(t->client & 1)];
 	client->taken = t->next[t->client & 1] - t->length;
 	server->taken = t->response;
-	client->first = client->next = t->next[t->client & 1];
+	client->next = t->next[t->client & 1];
+	client->first = t->asked ? client->next - t->length : client->next; /* a gap, if the record of it is lost */
 	server->first = server->next = flow.expected;
 	client->started = server->started = 1;
 	server->budget = DATA_MAX; /* as behind a short answer */
@@ -50,6 +51,7 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	record->flags = FLAG_NEW | FLAG_RESUMED | FLAG_ASKER | (t->ready & 4 ? 0 : FLAG_FIRST);
 	record->counter = template->counter;
 	record->extra = number;
+	record->gap = 0;
 	owner_of(&record->owner[0], &t->flow, 0);
 	owner_of(&record->owner[1], &t->flow, 1);
 	send(s, 0);

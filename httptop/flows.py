@@ -6,7 +6,7 @@ from typing import Protocol
 
 from httptop.cells import MutableCell
 from httptop.http1 import Request, Response
-from httptop.records import NO_OWNER, Record
+from httptop.records import FLAG_AHEAD, NO_OWNER, Record
 from httptop.streams import BODY, CHUNKED, HEAD, UNKNOWN, Stream, after
 
 PENDING_MAX = 1024  # requests of one flow that wait for an answer
@@ -87,14 +87,16 @@ class Pairing:
 
     def request(self, flow: Flow, stream: Stream, head: Request, record: Record) -> None:
         """`record` holds the last byte of the head."""
+        waiting, server = flow.pending, flow.streams[1 - record.sender]
         if flow.client is None:
             stream.missed = False  # what it asked before does not matter
             flow.client = record.sender
-        waiting, server = flow.pending, flow.streams[1 - record.sender]
         if waiting:
             self._drop_missed(flow, record)
             if waiting and after(record.ack, waiting[-1].ack) <= 0:
                 flow.ahead = True
+        if not waiting and record.flags & FLAG_AHEAD and stream.follows_gap(record):
+            flow.ahead = flow.astray = True  # one that was missed waits before it
         if server.state >= CHUNKED and not waiting and server.messages:
             # A client that waits for its answers has all of the last one when it asks again: its ACK tells the length.
             self.response_ends(flow, server, record.ack)

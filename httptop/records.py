@@ -69,6 +69,7 @@ FLAG_NEW = 16
 FLAG_RESUMED = 32
 FLAG_ASKER = 64
 FLAG_FIRST = 128
+FLAG_AHEAD = 128
 
 
 class Counter(enum.IntEnum):

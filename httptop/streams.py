@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from httptop import http1
 from httptop.http1 import Chunked, Request, Response
-from httptop.records import Record
+from httptop.records import FLAG_RESUMED, Record
 
 HEADS_MAX, HEAD_BYTES_MAX = 4096, 2048  # parsed heads that are remembered: mostly 500 bytes long, so about 4 MB
 
@@ -46,6 +46,7 @@ class Stream:
         "head_seq",
         "interim",
         "left",
+        "left_out",
         "messages",
         "missed",
         "position",
@@ -70,6 +71,7 @@ class Stream:
         self.interim = False
         self.messages = 0
         self.missed = True  # before the next message there may have been others
+        self.left_out = -1  # what is before that was not delivered
         self.gap: tuple[int, int] | None = None  # bytes that were passed over and may still come
         self.stash: Sequence[Record] = ()
 
@@ -96,12 +98,17 @@ class Stream:
             self.gap, self.missed = (self.position, seq), True
         else:
             self.state = UNKNOWN
-        self.position = seq
+        self.position = self.left_out = seq
 
     def skip_to(self, seq: int) -> None:
         """What is before `seq` will not be looked at."""
         if after(seq, self.position) > 0:
             self.position = seq
+
+    def follows_gap(self, record: Record) -> bool:
+        """Whether `record` begins its last message, and what was sent before was not delivered."""
+        nothing_before = self.messages == 1 and not record.flags & FLAG_RESUMED
+        return record.seq == self.head_seq and (nothing_before or self.left_out == record.seq)
 
     def fills_gap(self, record: Record) -> bool:
         """Whether it is a part of what was passed over, which then is not missed any more."""

@@ -13,6 +13,7 @@ from httptop.capture.packet import ACK, FIN, RST, SYN, Segment, flow_of, walk
 from httptop.records import (
     COUNTERS,
     DATA_MAX,
+    FLAG_AHEAD,
     FLAG_FIN,
     FLAG_FOLLOWED,
     FLAG_NEW,
@@ -163,6 +164,8 @@ class Tap:
             else:
                 self.counters[Counter.DUPLICATES] += 1
                 return []
+        if kind is REQUEST and flow.directions[sender].awaits(flow.directions[1 - sender]):
+            flags |= FLAG_AHEAD
         if _advance(flow, segment, kind, counter, payload, seen=bool(flags & FLAG_SEEN)):
             flags |= FLAG_FOLLOWED
         most = RESPONSE_BYTES if kind is RESPONSE and not flow.pipelined else DATA_MAX

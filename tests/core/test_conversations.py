@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from httptop.records import COUNTERS, Counter
@@ -230,6 +230,26 @@ def test_no_request_gets_the_answer_of_another(place: str, turns: list[tuple[byt
     for method, target, status, _ in reading.rows:
         if method is not None and status is not None and target:  # "": the middle of its line was lost
             assert target == f"/{status - 220}"
+
+
+@settings(deadline=None)
+@example([3], [False, True])  # the first of all is lost, and the second gets no answer of it
+@example([1, 4], [True, False, False])  # so is one behind an answer that is lost too
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=8), st.lists(st.booleans(), min_size=1, max_size=30))
+def test_no_request_gets_the_answer_of_another_when_clients_ask_ahead(turns: list[int], kept: list[bool]) -> None:
+    """So many at once, each in a segment, and then their answers: whatever the ring loses."""
+    talk, tapped, reading, number = Script().dialog(), Reading(), Reading(), 0
+    for many in turns:
+        asked = range(number, number := number + many)
+        for each in asked:
+            talk.ask(get(f"/{each}"))
+        for each in asked:
+            talk.answer(b"HTTP/1.1 %d Word\r\nContent-Length: 2\r\n\r\nok" % (220 + each))
+    records = tapped.see(*talk.script.frames)
+    reading.feed(record for number, record in enumerate(records) if kept[number % len(kept)])
+    reading.finish()
+    assert all(target == f"/{status - 220}" for method, target, status, _ in reading.rows
+               if method is not None and status is not None)
 
 
 @settings(deadline=None)
