@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from httptop import in_kernel
 from httptop.cells import OTHER_PATH
+from httptop.records import Counter
 from httptop.snapshot import Snapshot
 from httptop.teaching import ALIKE_MIN
 from tests.core.test_conversations import SIZES, Exchange, conversations, converse, disturbed, segments
@@ -406,3 +407,20 @@ def test_totals_are_exact_when_the_ring_is_full() -> None:
         assert dict(snapshot.totals.by_status) == {"2xx": 3, "4xx": 500}
         told = sum(cell.requests for cell in snapshot.cells)
         assert told + lost["ring_request"] == 503
+
+
+def test_a_held_request_that_is_lost_is_told_as_a_gap() -> None:
+    """It is given back, because the client asks again, and finds no place: the next record says how much is missing."""
+    with kernel(ring_bytes=1 << 16) as here:
+        script = Script()
+        talk = opened(script)
+        here.own(python([talk.frame(0, GET, seq=1)]).records[0].flow)
+        for _ in range(6):
+            talk.exchange()
+        here.watch([frame] for frame in script.frames)
+        held, again, third = (talk.frame(0, GET) for _ in range(3))
+        assert not here.run([held]).records
+        lost = here.run([*(Script().dialog().frame(0, get(f"/{n}")) for n in range(600)), again], drain_every=1 << 30)
+        assert lost.counters[Counter.LOST_REQUEST] > 1
+        [record] = here.run([third]).records
+        assert record.gap == 2 * len(GET)
