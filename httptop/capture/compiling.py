@@ -33,6 +33,7 @@ LESS_WORK = ("-g0", "-Xclang", "-disable-llvm-passes")
 
 PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP = 28, 4
 NOBODY = 65534
+NICE = 10
 
 _kept: list[Any] = []  # what BCC has made closes its maps when it goes
 
@@ -124,6 +125,8 @@ def beside(make: Callable[[], bytecode.Image]) -> Iterator[Callable[[], bytecode
     os.close(writing)
     with open(reading, encoding="utf-8") as answer:
         def made() -> bytecode.Image:
+            with contextlib.suppress(OSError):  # for root alone, and as long as it lives
+                os.setpriority(os.PRIO_PROCESS, child, os.getpriority(os.PRIO_PROCESS, 0))
             told = json.loads(answer.read() or '{"error": "the compiler died"}')
             if "error" in told:
                 raise RuntimeError(told["error"])
@@ -138,6 +141,7 @@ def beside(make: Callable[[], bytecode.Image]) -> Iterator[Callable[[], bytecode
 def _answer(writing: int, make: Callable[[], bytecode.Image]) -> NoReturn:
     try:
         os.closerange(3, writing)  # else who waits for the end of this process's parent would wait for this one too
+        os.nice(NICE)  # the screen comes first, as long as nobody waits
         with open(writing, "w", encoding="utf-8") as file:
             try:
                 told = make().as_json()

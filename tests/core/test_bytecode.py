@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from httptop.capture import bytecode
+from tests.support.poll import until
 
 MARK = 0x1122334455667788
 WIDE = 0x18  # a load of 64 bits, in the room of two instructions
@@ -102,6 +103,23 @@ def test_what_another_process_cannot_make(monkeypatch: pytest.MonkeyPatch, make:
     """What went wrong there is said here."""
     with pytest.raises(RuntimeError, match=said), imported(monkeypatch).beside(make) as made:
         made()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a process its priority back")
+def test_another_process_hurries_when_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, what is on the screen comes first."""
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, 0)
+
+    def make() -> bytecode.Image:
+        assert priority() > ours
+        until(lambda: priority() == ours, "our parent to wait", 10)
+        return bytecode.Image([], [])
+
+    ours = priority()
+    with imported(monkeypatch).beside(make) as made:
+        until(lambda: any(child.nice() > ours for child in psutil.Process().children()), "it to begin")
+        assert made() == bytecode.Image([], [])
 
 
 def test_another_process_keeps_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
