@@ -133,7 +133,7 @@ static __always_inline void after_request(struct sighting *s, const struct direc
 	__u8 next = scan->head_end < s->scratch->loaded ? s->scratch->data[scan->head_end & (DATA_MAX - 1)] : 0;
 	int upper = next >= 'A' && next <= 'Z'; /* a body that begins like a method */
 
-	if ((awaits(s->dir, peer) && !(flags & FLAG_SEEN)) || (more && (!body || ends || upper)))
+	if (flags & FLAG_AHEAD || (more && (!body || ends || upper)))
 		s->flow->pipelined = 1;
 	follow(s->dir, peer, ends && !body ? 0 : FOLLOW_BYTES);
 	s->dir->asking = 1;
@@ -251,7 +251,7 @@ static __always_inline void see_payload(struct __sk_buff *skb, struct sighting *
 			flags |= FLAG_SEEN;
 		}
 	}
-	if (kind == KIND_REQUEST && awaits(s->dir, &s->flow->dir[!(g->from & 1)]))
+	if (kind == KIND_REQUEST && !(flags & FLAG_SEEN) && awaits(s->dir, &s->flow->dir[!(g->from & 1)]))
 		flags |= FLAG_AHEAD;
 	scratch->tail = 0;
 	if (g->available >= 4)

@@ -46,7 +46,6 @@ class Stream:
         "head_seq",
         "interim",
         "left",
-        "left_out",
         "messages",
         "missed",
         "position",
@@ -71,7 +70,6 @@ class Stream:
         self.interim = False
         self.messages = 0
         self.missed = True  # before the next message there may have been others
-        self.left_out = -1  # what is before that was not delivered
         self.gap: tuple[int, int] | None = None  # bytes that were passed over and may still come
         self.stash: Sequence[Record] = ()
 
@@ -98,7 +96,7 @@ class Stream:
             self.gap, self.missed = (self.position, seq), True
         else:
             self.state = UNKNOWN
-        self.position = self.left_out = seq
+        self.position = seq
 
     def skip_to(self, seq: int) -> None:
         """What is before `seq` will not be looked at."""
@@ -106,9 +104,10 @@ class Stream:
             self.position = seq
 
     def follows_gap(self, record: Record) -> bool:
-        """Whether `record` begins its last message, and what was sent before was not delivered."""
-        nothing_before = self.messages == 1 and not record.flags & FLAG_RESUMED
-        return record.seq == self.head_seq and (nothing_before or self.left_out == record.seq)
+        """Whether `record` begins its last message, and what was sent before was neither delivered nor counted."""
+        if self.gap is None:
+            return self.messages == 1 and record.seq == self.head_seq and not record.flags & FLAG_RESUMED
+        return self.gap[1] == record.seq == self.head_seq
 
     def fills_gap(self, record: Record) -> bool:
         """Whether it is a part of what was passed over, which then is not missed any more."""

@@ -164,9 +164,9 @@ class Tap:
             else:
                 self.counters[Counter.DUPLICATES] += 1
                 return []
-        if kind is REQUEST and flow.directions[sender].awaits(flow.directions[1 - sender]):
+        if kind is REQUEST and not flags & FLAG_SEEN and flow.directions[sender].awaits(flow.directions[1 - sender]):
             flags |= FLAG_AHEAD
-        if _advance(flow, segment, kind, counter, payload, seen=bool(flags & FLAG_SEEN)):
+        if _advance(flow, segment, kind, counter, payload, ahead=bool(flags & FLAG_AHEAD)):
             flags |= FLAG_FOLLOWED
         most = RESPONSE_BYTES if kind is RESPONSE and not flow.pipelined else DATA_MAX
         first = _new(Record, (ts_ns, key, seq, ack, payload_len, kind, sender, flags, ifindex, _NOBODY, payload[:most],
@@ -201,12 +201,12 @@ class Tap:
 
 
 def _advance(flow: _Flow, segment: Segment, kind: Kind, counter: Counter | None, payload: bytes, *,
-             seen: bool) -> bool:
+             ahead: bool) -> bool:
     """The state after a delivery. Whether the bytes behind it are followed."""
     _, sender, seq, _, _, _, payload_len, _ = segment
     direction = flow.directions[sender]
     if kind is REQUEST:
-        _after_request(flow, sender, payload, payload_len, counter, seen=seen)
+        _after_request(flow, sender, payload, payload_len, counter, ahead=ahead)
     elif kind is RESPONSE:
         _after_response(flow, sender, payload, payload_len, counter)
     elif kind is PARTIAL:
@@ -223,14 +223,14 @@ def _advance(flow: _Flow, segment: Segment, kind: Kind, counter: Counter | None,
 
 
 def _after_request(flow: _Flow, sender: int, payload: bytes, payload_len: int, counter: Counter | None, *,
-                   seen: bool) -> None:
+                   ahead: bool) -> None:
     """Bytes behind a head are the next request, or a body: that is told from the method and from how they end."""
     direction, peer = flow.directions[sender], flow.directions[1 - sender]
     ends = payload.endswith(CRLFCRLF)
     body = counter in _BODY_METHODS
     end = head_end(payload)
     more = 0 < end < payload_len
-    if (direction.awaits(peer) and not seen) or (more and (ends or not body or _UPPER.match(payload, end, DATA_MAX))):
+    if ahead or (more and (ends or not body or _UPPER.match(payload, end, DATA_MAX))):
         flow.pipelined = True
     direction.follow(peer, 0 if ends and not body else FOLLOW_BYTES)
     direction.asking = True
