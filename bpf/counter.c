@@ -65,7 +65,7 @@ static __always_inline int is_other_request(PACKET *packet, const struct segment
 	start->available = segment->available;
 	READ_BACK();
 	__u32 n = start->available < DATA_MAX ? start->available : DATA_MAX;
-	n = ((n - 1) & (DATA_MAX - 1)) + 1; /* what the verifier needs to see */
+	n = bounded(n, DATA_MAX);
 	if (LOAD(packet, start->offset, start->data, n))
 		return 0;
 	__builtin_memset(&start->scan, 0, sizeof(start->scan));
@@ -83,7 +83,7 @@ static __always_inline __u32 message(PACKET *packet, const struct segment *segme
 	__u32 n = segment->available < sizeof(b) ? segment->available : sizeof(b);
 
 	if (n == sizeof(b) ? LOOK(packet, segment->offset, b, sizeof(b))
-			   : LOAD(packet, segment->offset, b, ((n - 1) & (sizeof(b) - 1)) + 1))
+			   : LOAD(packet, segment->offset, b, bounded(n, sizeof(b))))
 		return COUNTERS;
 	__u32 found = classify_start(b, n), kind = found >> 8;
 	if (kind == KIND_REQUEST || kind == KIND_RESPONSE)

@@ -42,7 +42,7 @@ static __always_inline __u32 load_data(struct __sk_buff *skb, struct scratch *sc
 		return 0;
 	if (n > DATA_MAX)
 		n = DATA_MAX;
-	n = ((n - 1) & (DATA_MAX - 1)) + 1; /* what the verifier needs to see */
+	n = bounded(n, DATA_MAX);
 	return LOAD(skb, scratch->segment.offset + skip, scratch->data, n) ? 0 : n;
 }
 
@@ -240,6 +240,7 @@ static __always_inline void see_payload(struct __sk_buff *skb, struct sighting *
 	if (!s->flow)
 		return;
 	s->dir = &s->flow->dir[g->from & 1];
+	asm volatile("" : "+r"(s->dir));
 	if (kind == KIND_REQUEST || kind == KIND_RESPONSE) {
 		if (!was_taken(s->flow, s->dir, g->seq) && !seen_before(s->dir, g->seq)) {
 			scratch->record.counter = scratch->counter;

@@ -191,7 +191,7 @@ static __always_inline void see_segment(struct __sk_buff *skb, struct segment *g
 	int wanted = 1, ends = g->tcp_flags & (TCP_FIN | TCP_RST);
 
 	if (n) {
-		if (LOAD(skb, g->offset, b, ((n - 1) & (sizeof(b) - 1)) + 1))
+		if (LOAD(skb, g->offset, b, bounded(n, sizeof(b))))
 			return;
 		__u32 counter = unreadable(b);
 		if (counter) {

@@ -97,6 +97,14 @@ static __always_inline int look(PACKET *packet, __u32 at, void *into, __u32 n)
 #define LOOK(packet, at, into, n) LOAD(packet, at, into, n)
 #endif
 
+/* `n` of 1 to `most`, a power of two, so that the verifier sees it too. The compiler must not: it would leave out what it
+ * knows to change nothing. */
+static __always_inline __u32 bounded(__u32 n, __u32 most)
+{
+	asm volatile("" : "+r"(n));
+	return ((n - 1) & (most - 1)) + 1;
+}
+
 static __always_inline __u64 be64(const __u8 *bytes)
 {
 	return bpf_ntohll(*(const __u64 *)bytes);

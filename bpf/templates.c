@@ -11,7 +11,7 @@ static __always_inline __u32 load_head(struct __sk_buff *skb, struct scratch *sc
 {
 	if (!n || n > HEAD_MAX || n > scratch->segment.available)
 		return 0;
-	n = ((n - 1) & (HEAD_MAX - 1)) + 1; /* what the verifier needs to see */
+	n = bounded(n, HEAD_MAX);
 	return LOAD(skb, scratch->segment.offset, scratch->data, n) ? 0 : n;
 }
 
@@ -129,7 +129,7 @@ static __always_inline __u32 cut_out(struct __sk_buff *skb, struct scratch *scra
 
 	if (!from || !end || rest - 1 >= HEAD_MAX)
 		return 0;
-	rest = ((rest - 1) & (HEAD_MAX - 1)) + 1; /* what the verifier needs to see */
+	rest = bounded(rest, HEAD_MAX);
 	from &= HEAD_MAX - 1;
 	return LOAD(skb, scratch->segment.offset + end, scratch->data + from, rest) ? 0 : from + rest;
 }

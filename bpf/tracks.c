@@ -33,11 +33,25 @@ static __always_inline int holds(const struct track *t)
 	return t->state == TRACK_FAST && t->asked;
 }
 
+/* What was there. BPF_XCHG (Linux 5.12) by its bytes: the compilers of many distributions, before LLVM 12, do not know it. */
+static __always_inline __u64 exchange(__u64 *at, __u64 value)
+{
+	asm volatile(".set .Lr0, 0; .set .Lr1, 1; .set .Lr2, 2; .set .Lr3, 3; .set .Lr4, 4;"
+		     ".set .Lr5, 5; .set .Lr6, 6; .set .Lr7, 7; .set .Lr8, 8; .set .Lr9, 9;"
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+		     ".byte 0xdb, .L%0 << 4 | .L%1, 0, 0, 0xe1, 0, 0, 0"
+#else
+		     ".byte 0xdb, .L%1 << 4 | .L%0, 0, 0, 0, 0, 0, 0xe1"
+#endif
+		     : "+r"(value) : "r"(at) : "memory");
+	return value;
+}
+
 /* 0: another CPU keeps it. In `asked_ns`, as nothing else of the first cache line is a word of 64 bits. */
 static __always_inline int lock(struct scratch *scratch, struct track *t)
 {
 	for (int i = 0; i < SPINS; i++) {
-		scratch->asked_ns = __sync_lock_test_and_set(&t->asked_ns, TAKEN);
+		scratch->asked_ns = exchange(&t->asked_ns, TAKEN);
 		if (scratch->asked_ns != TAKEN)
 			break;
 		bpf_ktime_get_ns(); /* wait a little: it needs the cache line */
@@ -51,7 +65,7 @@ static __always_inline void unlock(struct scratch *scratch, struct track *t)
 #ifdef __x86_64__ /* no store overtakes another one there */
 	*(volatile __u64 *)&t->asked_ns = scratch->asked_ns;
 #else
-	__sync_lock_test_and_set(&t->asked_ns, scratch->asked_ns);
+	exchange(&t->asked_ns, scratch->asked_ns);
 #endif
 }
 

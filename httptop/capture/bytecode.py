@@ -6,12 +6,14 @@ Imported by the loader child, so the standard library of Python 3.8 must do.
 
 from __future__ import annotations
 
+import bisect
 import ctypes
 import fcntl
 import os
 import struct
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 _MACHINE = os.uname().machine
@@ -32,6 +34,7 @@ _LOG_BYTES = 1 << 20
 _LOAD_64 = 0x18  # BPF_LD | BPF_IMM | BPF_DW: two instructions' room for a constant of 64 bits
 _MAP_FD = 1  # BPF_PSEUDO_MAP_FD: its constant is the fd of a map
 _INSTRUCTION = struct.Struct("=BBhi")
+_JUMPS, _ALWAYS, _CALL, _EXIT = (5, 6), 0x05, 0x85, 0x95  # two classes of instructions, and three of them
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -84,6 +87,7 @@ class Image(NamedTuple):
 
 def program(name: str, kind: int, code: bytes, names: dict[int, str]) -> Program:
     """`code` as it was compiled; `names`: map fd -> name. ValueError when it needs anything else but maps."""
+    code = closed_by_jumps(code)
     raw, maps, skip = bytearray(code), [], False
     for number in range(len(code) // _INSTRUCTION.size):
         opcode, registers, _, constant = _INSTRUCTION.unpack_from(code, number * _INSTRUCTION.size)
@@ -98,6 +102,57 @@ def program(name: str, kind: int, code: bytes, names: dict[int, str]) -> Program
         elif opcode == _LOAD_64 and source:
             raise ValueError(f"{name}: instruction {number} refers to what is no map")
     return Program(name, kind, bytes(raw), maps)
+
+
+def closed_by_jumps(code: bytes) -> bytes:
+    """The same program, but the end of a loop jumps to its beginning where it fell into it.
+
+    Linux before 6.7 takes other loops for endless ("back-edge from insn 7 to 8", check_cfg() of kernel/bpf/verifier.c),
+    and where compilers put them is theirs to choose. The kernel leaves out jumps that lead to what comes next anyway.
+    """
+    heads = sorted(fallen_into(code))
+    if not heads:
+        return code
+    made = bytearray()
+    for number, (opcode, registers, offset, constant) in enumerate(_INSTRUCTION.iter_unpack(code)):
+        if number in heads:
+            made += _INSTRUCTION.pack(_ALWAYS, 0, 0, 0)
+        target = _target(number, opcode, offset)
+        further = 0 if target is None else bisect.bisect(heads, target) - bisect.bisect(heads, number)
+        made += _INSTRUCTION.pack(opcode, registers, offset + further, constant)
+    return bytes(made)
+
+
+def fallen_into(code: bytes) -> set[int]:
+    """Where loops begin that do not end with a jump: numbers of instructions."""
+    steps = [(opcode not in (_ALWAYS, _EXIT), _target(number, opcode, offset))
+             for number, (opcode, _, offset, _) in enumerate(_INSTRUCTION.iter_unpack(code))]
+
+    def followers(number: int) -> Iterator[int]:
+        goes_on, target = steps[number]
+        if goes_on:
+            yield number + 1
+        if target is not None:
+            yield target
+
+    found, unseen = set(), set(range(1, len(steps)))
+    path = {0: followers(0)}
+    while path:
+        number = next(reversed(path))
+        follower = next(path[number], None)
+        if follower is None:
+            del path[number]
+        elif follower in unseen:
+            unseen.discard(follower)
+            path[follower] = followers(follower)
+        elif follower in path and steps[number][1] is None:
+            found.add(follower)
+    return found
+
+
+def _target(number: int, opcode: int, offset: int) -> int | None:
+    """Where an instruction may jump to; None: it does not."""
+    return number + 1 + offset if opcode & 7 in _JUMPS and opcode not in (_CALL, _EXIT) else None
 
 
 def _put(code: bytearray, number: int, constant: int) -> None:

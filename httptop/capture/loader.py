@@ -109,8 +109,7 @@ class Loaded:
 def load(config: dict[str, Any]) -> tuple[Loaded, list[str]]:
     """What can be loaded, and the parts that are missing in it.
 
-    All works without the fast path, only at a higher price: compilers before LLVM 12 cannot make it, and a kernel may
-    find it too long to verify.
+    All works without the fast path, only at a higher price: a compiler may make of it what a kernel does not take.
     """
     parts, missing = compiling.parts(present, fast_path=config["fast_path"])
     try:

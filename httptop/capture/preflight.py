@@ -16,6 +16,7 @@ from httptop.errors import MissingFeatureError
 
 KERNEL_MIN = (5, 8)  # the BPF ring buffer, and CAP_BPF
 FAST_PATH_MIN = (5, 12)  # BPF_XCHG, by which bpf/tracks.c locks
+BCC_MIN = (0, 16)  # it has ring buffers since then
 PROBE_TIMEOUT_S = 10.0
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -97,19 +98,19 @@ def _command() -> str:
     return f"{sys.executable} -m httptop" if program.endswith(".py") else program
 
 
-def kernel_version(release: str) -> tuple[int, ...]:
-    """(major, minor) of what uname -r prints."""
+def version_of(release: str) -> tuple[int, ...]:
+    """(major, minor) of what uname -r prints, or BCC's __version__."""
     return tuple(int(part) for part in re.findall(r"\d+", release)[:2])
 
 
 def has_fast_path(release: str) -> bool:
     """Whether this kernel has what that needs."""
-    return kernel_version(release) >= FAST_PATH_MIN
+    return version_of(release) >= FAST_PATH_MIN
 
 
 def kernel(release: str) -> Check:
     """`release` as uname -r prints it."""
-    version = kernel_version(release)
+    version = version_of(release)
     slow = "" if has_fast_path(release) else "; to watch costs more before 5.12, which the fast path needs"
     return Check("kernel", version >= KERNEL_MIN, f"Linux {release}{slow}",
                  "" if version >= KERNEL_MIN else "Linux 5.8 or later is needed: the BPF ring buffer came with it")
@@ -162,7 +163,10 @@ def bcc(found: tuple[str, str] | None, hint: str) -> Check:
     """`found` as from `bcc_python`, `hint` for when it is None."""
     if found is None:
         return Check("bcc", ok=False, what="no Python here can import BCC", fix=hint)
-    return Check("bcc", ok=True, what=f"BCC {found[1]} of {found[0]}")
+    version = version_of(found[1])
+    old = bool(version) and version < BCC_MIN
+    fix = f"BCC {BCC_MIN[0]}.{BCC_MIN[1]} or later is needed: ring buffers came with it" if old else ""
+    return Check("bcc", not old, f"BCC {found[1]} of {found[0]}", fix)
 
 
 def _os_ids(text: str) -> Iterator[str]:

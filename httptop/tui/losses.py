@@ -80,7 +80,7 @@ def slow(snapshot: Snapshot) -> list[Line]:
     """Why it costs more than it should."""
     if not snapshot.source.slow:
         return []
-    return [((" no fast path", "warn"), ("  it wants Linux 5.12, BCC with LLVM 12", "dim"))]
+    return [((" no fast path", "warn"), ("  it wants Linux 5.12, or another BCC", "dim"))]
 
 
 def causes(snapshot: Snapshot, rates: dict[str, float], columns: int) -> list[Line]:

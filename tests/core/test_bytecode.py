@@ -53,6 +53,34 @@ def test_an_image_survives_json() -> None:
     assert bytecode.Image.from_json(json.loads(json.dumps(image.as_json()))) == image
 
 
+def code(*instructions: tuple[int, int, int, int]) -> bytes:
+    return b"".join(struct.pack("=BBhi", *instruction) for instruction in instructions)
+
+
+SET, ADD, CALL, GO, GO_IF_LESS = 0xB7, 0x07, 0x85, 0x05, 0xA5
+
+
+@pytest.mark.parametrize("last", [(ADD, 0, 0, 1), (CALL, 0, 0, 5)])
+def test_a_loop_ends_with_a_jump(last: tuple[int, int, int, int]) -> None:
+    """Linux before 6.7 refuses a loop whose last instruction falls into its first one: a jump comes between them.
+
+    All other jumps lead where they led.
+    """
+    falls = code((SET, 0, 0, 0), (GO, 0, 2, 0), (SET, 1, 0, 0), last, (GO_IF_LESS, 0, -3, 5), (GO, 0, 0, 0)) + EXIT
+    assert bytecode.fallen_into(falls) == {4}
+    made = bytecode.program("f", bytecode.SOCKET_FILTER, falls, {}).code
+    assert made == code((SET, 0, 0, 0), (GO, 0, 3, 0), (SET, 1, 0, 0), last, (GO, 0, 0, 0), (GO_IF_LESS, 0, -4, 5),
+                        (GO, 0, 0, 0)) + EXIT
+    assert not bytecode.fallen_into(made)
+
+
+def test_other_loops_stay_as_they_are() -> None:
+    """What ends with a jump, always or not, is no such loop; nor is what two ways lead to."""
+    jumps = code((SET, 0, 0, 0), (ADD, 0, 0, 1), (GO_IF_LESS, 0, -2, 5), (GO_IF_LESS, 0, 1, 9), (SET, 0, 0, 1),
+                 (GO_IF_LESS, 0, 1, 9), (GO, 0, -6, 0)) + EXIT
+    assert bytecode.program("f", bytecode.SOCKET_FILTER, jumps, {}).code == jumps
+
+
 def test_what_two_compilers_make_is_one() -> None:
     """Maps that both know are one map; if they are not the same, there is no way to have both."""
     shared, own = bytecode.Map("shared", 2, 4, 8, 1, 0), bytecode.Map("own", 2, 4, 8, 1, 0)

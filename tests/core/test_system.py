@@ -224,3 +224,12 @@ def test_bcc_is_found_or_named() -> None:
     found = preflight.bcc_python()
     assert found is None or found[0] in (sys.executable, preflight.SYSTEM_PYTHON)
     assert preflight.bcc(None, "install it").fix == "install it"
+
+
+@pytest.mark.parametrize(("version", "ok"), [("0.12.0", False), ("0.16.0", True), ("0.31.0", True), ("1.0", True),
+                                             ("unknown", True)])
+def test_bcc_is_new_enough(version: str, ok: bool) -> None:
+    """A BCC that knows no ring buffers is told by its version; one that tells none may be any."""
+    check = preflight.bcc(("/usr/bin/python3", version), "install it")
+    assert check.ok is ok
+    assert ("0.16 or later" in check.fix) is not ok
