@@ -4,13 +4,14 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=CI,HTTPTOP_CORPUS)
 
-.PHONY: help setup demo test matrix truth fuzz bench screenshots lint clean
+.PHONY: help setup demo test matrix kernels truth fuzz bench screenshots lint clean
 
 help:
 	@echo "make setup   BCC from the distribution, httptop into $(VENV)"
 	@echo "make demo    the live screen on traffic that httptop makes itself"
 	@echo "make test    all tests, as root (ARGS=... goes to pytest)"
 	@echo "make matrix  who served and who asked, with real servers and clients of every kind"
+	@echo "make kernels whether other kernels load it: those of the distribution, in a virtual machine"
 	@echo "make truth   recall and precision on captures that other people made"
 	@echo "make fuzz    the parser and the path from file to messages, a minute each"
 	@echo "make bench   what httptop costs (ARGS=--quick for a first look)"
@@ -42,7 +43,7 @@ demo: setup
 	$(SUDO) $(CURDIR)/$(VENV)/bin/httptop --demo
 
 test: $(VENV)/.ready-test
-	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m pytest --ignore=tests/matrix $(ARGS)
+	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m pytest --ignore=tests/matrix --ignore=tests/kernels $(ARGS)
 
 $(VENV)/.ready-matrix: $(VENV)/.ready-test
 	@$(PIP) --editable '.[matrix]'
@@ -51,6 +52,10 @@ $(VENV)/.ready-matrix: $(VENV)/.ready-test
 
 matrix: $(VENV)/.ready-matrix
 	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m pytest tests/matrix $(ARGS)
+
+kernels: $(VENV)/.ready-dev
+	@.ci/packages kernels
+	$(SUDO) $(CURDIR)/$(VENV)/bin/python -m pytest tests/kernels $(ARGS)
 
 truth: $(VENV)/.ready-dev
 	$(VENV)/bin/python -m tests.truth.score --verbose
