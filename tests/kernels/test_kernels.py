@@ -13,6 +13,7 @@ from httptop.capture.live import LiveSource
 from tests.kernels import other_kernel
 from tests.support.net import namespace
 
+PACKAGES = other_kernel.packages() if shutil.which("apt-get") else []
 pytestmark = pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get, to download kernels")
 
 
@@ -30,7 +31,12 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return stored
 
 
-@pytest.mark.parametrize("package", other_kernel.packages() if shutil.which("apt-get") else [])
+def test_there_are_other_kernels() -> None:
+    """Without any, nothing is tested: then apt-get update has to run first."""
+    assert PACKAGES
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_all_is_loaded(package: str, image: dict[str, Any], tmp_path: Path) -> None:
     """All programs, the fast path among them."""
     said = other_kernel.said(other_kernel.kernel(package, tmp_path), other_kernel.disk(image, tmp_path))
