@@ -100,7 +100,7 @@ def accepts_of_this_process(here: Kernel) -> list[Accept]:
 def owner(accept: Accept) -> tuple[int, int, bool, str]:
     """(pid, how, whether a thread accepted, name) of who accepted."""
     pid, how, thread, _, _, comm = OWNER.unpack(accept.owner)
-    return pid, how, bool(thread), comm.rstrip(b"\0").decode()
+    return pid, how, bool(thread), comm.split(b"\0")[0].decode()
 
 
 def test_accept_tells_process_and_peer(loaded: Kernel) -> None:
