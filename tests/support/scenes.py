@@ -63,6 +63,14 @@ def other_methods() -> Frames:
         yield from talk.client(line)
 
 
+def tokens() -> Frames:
+    """Methods with each byte in each of the words that they are looked at by, and of each length before each target."""
+    for at, byte in itertools.product((0, 1, 9, 23), range(256)):
+        yield from Talk().client(b"A" * at + bytes([byte]) + b"Z /x HTTP/1.1\r\n\r\n")
+    for length, target in itertools.product(range(1, 27), (b"/", b"*", b"h", b"H", b"x", b"")):
+        yield from Talk().client(b"M" * length + b" " + target + b" HTTP/1.1\r\n\r\n")
+
+
 def splits() -> Frames:
     """A request split at every byte, and a response as well; each on its own connection."""
     for at in range(1, len(GET)):
@@ -333,5 +341,5 @@ SCENES: tuple[Scene, ...] = (
     plain, plain_v6, methods, other_methods, line_ends, splits, byte_by_byte, long_head, pipelined, bodies, repeats,
     repeats_with_more, followed, wrap, data_on_syn, fin_with_data, unreadable, ip_options, ip6_extensions, tags,
     padding_and_lengths, broken, not_ours, large_segments, random_talk,
-    ragged_lines,
+    ragged_lines, tokens,
 )
