@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Counters that run without any program in user space: `httptop counters`. One text for two places, tc (both directions)
- * and XDP (packets that come in); packet.h knows the difference. Every packet passes untouched.
+ * Counters that run without any program in user space: `httptop counters`. One text for two kinds of place, tcx and tc (both
+ * directions) and XDP (packets that come in); packet.h knows the difference. Every packet passes untouched.
  *
  * There is no flow here: a message counts once for each packet that begins with it. So a retransmission counts again,
  * and a message that begins in the middle of a packet, or whose first word is cut, is not counted as such.
@@ -26,7 +26,7 @@ struct counts {
 _Static_assert(__builtin_offsetof(struct counts, other) == COUNT_OTHER * 8, "in the order of enum counter");
 _Static_assert(__builtin_offsetof(struct counts, status_other) == COUNT_NO_CLASS * 8, "in the order of enum counter");
 
-enum hook { HOOK_TC = 1, HOOK_XDP_NATIVE, HOOK_XDP_GENERIC };
+enum hook { HOOK_TC = 1, HOOK_XDP_NATIVE, HOOK_XDP_GENERIC, HOOK_TCX };
 
 /* No program reads this. User space writes it, so that whoever comes later knows what runs: httptop/counters/pins.py. */
 struct about {

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from httptop.counters import bpf
+from httptop.counters import bpf, tcx
 from httptop.counters.pins import About, Hook
 from httptop.errors import HttptopError, MissingFeatureError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CLSACT, INGRESS, EGRESS = 0xFFFFFFF1, 0xFFFFFFF2, 0xFFFFFFF3  # linux/pkt_sched.h; as a parent of what is attached
 WAYS = (INGRESS, EGRESS)
+NAMES = ("httptop_in", "httptop_out")  # of programs, in bpf/counter.c
 BLOCKS = {"TCA_INGRESS_BLOCK": 13, "TCA_EGRESS_BLOCK": 14}  # linux/rtnetlink.h
 ETH_P_ALL = 3
 
@@ -25,7 +26,6 @@ ETH_P_ALL = 3
 LINK_HEADERS = {1: True, 772: True, 65534: False, 512: False, 519: False, 768: False, 769: False, 776: False}
 
 # linux/if_link.h
-XDP_NAME = "httptop_in"  # in bpf/counter.c
 XDP_IF_NOEXIST, XDP_REPLACE = 1, 16
 XDP_MODES = {Hook.XDP_NATIVE: 4, Hook.XDP_GENERIC: 2}
 XDP_IDS = {Hook.XDP_NATIVE: "IFLA_XDP_DRV_PROG_ID", Hook.XDP_GENERIC: "IFLA_XDP_SKB_PROG_ID"}
@@ -40,21 +40,23 @@ class Link(NamedTuple):
     xdp: tuple[int, ...]  # ids of its programs
     qdisc: str  # the one that holds filters for packets that come in, "" for none
     block: bool  # it shares them with other interfaces
+    tcx: bool  # there is a place for programs beside it
 
 
 @contextlib.contextmanager
 def _netlink() -> Iterator[IPRoute]:
-    """A netlink socket; what the kernel refuses becomes one of our errors."""
+    """A netlink socket; what the kernel refuses, here or of bpf(2), becomes one of our errors."""
     from pyroute2 import IPRoute, NetlinkError  # noqa: PLC0415 - a third of a second that reading does not need
 
     try:
         with IPRoute() as ip:
             yield ip
-    except NetlinkError as error:
-        if error.code == errno.EPERM:
+    except (NetlinkError, OSError) as error:
+        code = int(error.code if isinstance(error, NetlinkError) else error.errno or 0)
+        if code == errno.EPERM:
             raise MissingFeatureError("the kernel lets us change nothing on interfaces here (CAP_NET_ADMIN)",
                                       "run it with sudo; in a container, on the host") from None
-        raise HttptopError(f"the kernel refuses: {os.strerror(error.code)}", "run: httptop --check") from None
+        raise HttptopError(f"the kernel refuses: {os.strerror(code)}", "run: httptop --check") from None
 
 
 def link(interface: str) -> Link:
@@ -67,7 +69,8 @@ def link(interface: str) -> Link:
             raise MissingFeatureError(f"{interface} carries neither Ethernet nor bare IP (link type {kind})",
                                       "count on an interface above or below it")
         qdisc = _qdisc(ip, index)
-        return Link(index, LINK_HEADERS[kind], _xdp_ids(message), _kind(qdisc), _is_block(qdisc))
+        return Link(index, LINK_HEADERS[kind], _xdp_ids(message), _kind(qdisc), _is_block(qdisc),
+                    tcx.available(index))
 
 
 def _xdp_ids(message: Any) -> tuple[int, ...]:  # noqa: ANN401 - pyroute2 has no types
@@ -106,6 +109,12 @@ def add_clsact(index: int) -> bool:
                 raise
             return False
         return True
+
+
+def add_tcx(index: int, fds: Sequence[int]) -> None:
+    """A program for each direction, before those of others where they are tcx's too."""
+    with _netlink():
+        tcx.attach(index, fds)
 
 
 def add_filters(index: int, ids: Sequence[int], fds: Sequence[int]) -> None:
@@ -149,10 +158,17 @@ def _set_xdp(ip: IPRoute, index: int, fd: int, flags: int, expected_fd: int | No
     ip.link("set", index=index, xdp={"attrs": attributes})
 
 
-def holder(program: int) -> int:
-    """The index of the interface of this network namespace that has the XDP program; 0: none."""
+def holder(about: About) -> int:
+    """The index of the interface of this network namespace that has the programs, XDP's or tcx's; 0: none."""
     with _netlink() as ip:
-        return next((int(message["index"]) for message in ip.get_links() if program in _xdp_ids(message)), 0)
+        return next((int(message["index"]) for message in ip.get_links() if _has(message, about)), 0)
+
+
+def _has(message: Any, about: About) -> bool:  # noqa: ANN401
+    if about.hook is Hook.TCX:
+        return any(number in tcx.programs(message["index"], way)
+                   for way, number in zip(tcx.WAYS, about.programs, strict=True))
+    return about.programs[0] in _xdp_ids(message)
 
 
 def detach(about: About) -> bool:
@@ -164,6 +180,8 @@ def detach(about: About) -> bool:
         links = [message for message in ip.get_links() if message["index"] == about.ifindex]
         if links and about.hook is Hook.TC:
             _remove_filters(ip, about)
+        elif links and about.hook is Hook.TCX:
+            tcx.detach(about.ifindex, about.programs)
         elif links and about.programs[0] in _xdp_ids(links[0]):
             _remove_xdp(ip, links[0], about.programs[0])
         return bool(links)
@@ -209,10 +227,16 @@ def remove_strays(index: int, known: Collection[int]) -> bool:
     """
     with _netlink() as ip:
         [link] = ip.get_links(index)
-        programs = [number for number in _xdp_ids(link) if number not in known and bpf.program_name(number) == XDP_NAME]
+        programs = _strays(_xdp_ids(link), known)
+        both = _strays(tcx.on(index), known)
         filters = [message for message in _ours(ip, index) if _called(message) not in map(_name, known)]
         for message in filters:
             _remove_filter(ip, index, message)
         for number in programs:
             _remove_xdp(ip, link, number)
-        return bool(filters or programs)
+        tcx.detach(index, both)
+        return bool(filters or programs or both)
+
+
+def _strays(programs: Collection[int], known: Collection[int]) -> list[int]:
+    return [number for number in programs if number not in known and bpf.program_name(number) in NAMES]

@@ -17,25 +17,25 @@ _POSSIBLE_CPUS = Path("/sys/devices/system/cpu/possible")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _bpf(command: int, attributes: bytes) -> int:
-    """The result of the call; OSError when it fails."""
+def call(command: int, attributes: bytes) -> tuple[int, bytes]:
+    """The result of the call, and the attributes as the kernel leaves them; OSError when it fails."""
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
     result: int = _libc.syscall(_SYS_BPF, command, buffer, len(attributes))
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return result
+    return result, buffer.raw
 
 
 def pin(fd: int, path: Path) -> None:
     """Keep a map alive under `path` in a BPF file system."""
     name = ctypes.create_string_buffer(os.fsencode(path))
-    _bpf(_OBJ_PIN, struct.pack("=QII", ctypes.addressof(name), fd, 0))
+    call(_OBJ_PIN, struct.pack("=QII", ctypes.addressof(name), fd, 0))
 
 
 def opened(path: Path) -> int:
     """A new fd of what is pinned under `path`."""
     name = ctypes.create_string_buffer(os.fsencode(path))
-    return _bpf(_OBJ_GET, struct.pack("=QII", ctypes.addressof(name), 0, 0))
+    return call(_OBJ_GET, struct.pack("=QII", ctypes.addressof(name), 0, 0))[0]
 
 
 def shape(fd: int) -> tuple[int, ...]:
@@ -59,12 +59,12 @@ def update(fd: int, key: int, value: bytes) -> None:
 
 def _element(command: int, fd: int, key: int, value: ctypes.Array[ctypes.c_char]) -> None:
     where = ctypes.c_uint32(key)
-    _bpf(command, struct.pack("=I4xQQQ", fd, ctypes.addressof(where), ctypes.addressof(value), 0))
+    call(command, struct.pack("=I4xQQQ", fd, ctypes.addressof(where), ctypes.addressof(value), 0))
 
 
 def program_fd(number: int) -> int:
     """A new fd of the program with this id; FileNotFoundError when it is gone. An id is used once between two boots."""
-    return _bpf(_PROG_GET_FD_BY_ID, struct.pack("=III", number, 0, 0))
+    return call(_PROG_GET_FD_BY_ID, struct.pack("=III", number, 0, 0))[0]
 
 
 def program_name(number: int) -> str:
@@ -72,7 +72,7 @@ def program_name(number: int) -> str:
     info = ctypes.create_string_buffer(_PROG_INFO.size)
     fd = program_fd(number)
     try:
-        _bpf(_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, len(info), ctypes.addressof(info)))
+        call(_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", fd, len(info), ctypes.addressof(info)))
     finally:
         os.close(fd)
     return str(_PROG_INFO.unpack(info.raw)[0].rstrip(b"\0").decode())
@@ -80,7 +80,7 @@ def program_name(number: int) -> str:
 
 def map_fd(number: int) -> int:
     """A new fd of the map with this id."""
-    return _bpf(_MAP_GET_FD_BY_ID, struct.pack("=III", number, 0, 0))
+    return call(_MAP_GET_FD_BY_ID, struct.pack("=III", number, 0, 0))[0]
 
 
 def possible_cpus() -> int:

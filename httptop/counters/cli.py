@@ -15,7 +15,7 @@ from httptop.options import INTERFACE, Parser, comma, seconds
 from httptop.stopping import Signals
 
 _HELP = """\
-usage: httptop counters start -i IFACE [--hook tc|xdp|auto]
+usage: httptop counters start -i IFACE [--hook tcx|tc|xdp|auto]
        httptop counters show [-i IFACE] [--json | --openmetrics] [--watch SEC]
        httptop counters stop [-i IFACE]
 
@@ -23,7 +23,9 @@ Numbers that are always on: a small BPF program on the interface counts HTTP req
 status class, and packets, per direction. No process runs; it ends with `stop`, with the interface, or with a reboot.
 
   start  load the program, pin its maps under /sys/fs/bpf/httptop/IFACE/, and leave it
-           tc    both directions (clsact); this is what auto takes wherever it can
+         where; auto takes the first of them that this kernel and this interface have room for
+           tcx   both directions, the cheapest; Linux 6.6
+           tc    both directions, as filters of clsact
            xdp   only packets that come in, before the kernel's stack sees them; native, else generic: it says which
   show   read the maps; --watch SEC prints them again and again, with rates
            --openmetrics is also for the textfile collector of the node_exporter
@@ -31,7 +33,7 @@ status class, and packets, per direction. No process runs; it ends with `stop`, 
 
 The program keeps no state of flows: a message counts once for each packet that begins with it. So a retransmission
 counts again, and a message that begins in the middle of a packet, or whose first word is cut, is not counted as such.
-On lo each packet goes out and comes in: with tc it counts in both directions.
+On lo each packet goes out and comes in: with tcx and tc it counts in both directions.
 """
 
 
@@ -76,7 +78,7 @@ def _start(arguments: Sequence[str], world: World) -> None:
     from httptop.counters import control  # noqa: PLC0415
 
     parser = _parser("start")
-    parser.add_argument("--hook", choices=(control.AUTO, control.TC, control.XDP), default=control.AUTO)
+    parser.add_argument("--hook", choices=(control.AUTO, *control.HOOKS), default=control.AUTO)
     given = _parse(parser, arguments)
     if not given.interface:
         raise UsageError("counters on which interface?", "name it: httptop counters start -i eth0")

@@ -18,18 +18,20 @@ from httptop.counters.load import Loaded, loaded
 from httptop.counters.pins import About, Hook, Pinned
 from httptop.errors import HttptopError, MissingFeatureError, UsageError
 
-AUTO, TC, XDP = "auto", "tc", "xdp"
+AUTO, TCX, TC, XDP = "auto", "tcx", "tc", "xdp"
+HOOKS = {TCX: Hook.TCX, TC: Hook.TC, XDP: Hook.XDP_NATIVE}  # auto takes the first that has room
 FREED_S = 2.0  # the kernel frees a program a moment after it is detached
 
 
 def hook_name(hook: Hook) -> str:
     """What was asked for to get it."""
-    return TC if hook is Hook.TC else XDP
+    return next((name for name, each in HOOKS.items() if each is hook), XDP)
 
 
 def sentence(hook: Hook) -> str:
     """What it got, and what that sees."""
-    return {Hook.TC: "tc, ingress and egress", Hook.XDP_NATIVE: "native XDP, ingress only",
+    return {Hook.TCX: "tcx, ingress and egress", Hook.TC: "tc, ingress and egress",
+            Hook.XDP_NATIVE: "native XDP, ingress only",
             Hook.XDP_GENERIC: "generic XDP, ingress only: the driver takes no native program"}[hook]
 
 
@@ -73,7 +75,7 @@ def _own(pinned: Pinned) -> About | None:
     about = pinned.about()
     if about is None:
         return None
-    if about.hook is not Hook.TC and (index := attach.holder(about.programs[0])):
+    if about.hook is not Hook.TC and (index := attach.holder(about)):
         return about._replace(ifindex=index, network_namespace=pins.own_namespace())  # it moved with its interface
     if about.network_namespace != pins.own_namespace() and about.counting:
         raise _elsewhere(pinned.interface)
@@ -102,19 +104,24 @@ def _already(interface: str, about: About, hook: str) -> str:
 
 
 def _choose(interface: str, link: Link, hook: str) -> str:
-    """Tc unless its place is taken: it sees both directions. HttptopError when what is asked for cannot be."""
-    against = {TC: _against_tc(interface, link), XDP: _against_xdp(interface, link)}
+    """What sees both directions, unless its place is taken; HttptopError when what is asked for cannot be."""
+    against = {TCX: _against_tcx(link), TC: _against_tc(interface, link), XDP: _against_xdp(interface, link)}
+    free = [each for each in HOOKS if not against[each]]
     if hook == AUTO:
-        hook = XDP if against[TC] and not against[XDP] else TC
-    if not against[hook]:
+        hook = free[0] if free else TC
+    if hook in free:
         return hook
-    other = XDP if hook == TC else TC
     what, do = against[hook]
-    raise HttptopError(what, f"use --hook {other}, or {do}" if not against[other] else do)
+    raise HttptopError(what, f"use --hook {free[0]}, or {do}" if free else do)
+
+
+def _against_tcx(link: Link) -> tuple[str, ...]:
+    """What is in its way and what to do about that; nothing: it would work."""
+    return () if link.tcx else ("this kernel has no tcx", "run Linux 6.6 or newer")
 
 
 def _against_tc(interface: str, link: Link) -> tuple[str, ...]:
-    """What is in its way and what to do about that; nothing: it would work."""
+    """As for tcx."""
     if link.qdisc == "ingress":
         return (f"{interface} has an ingress qdisc, which takes the place of clsact",
                 "put clsact there, which holds the same filters")
@@ -125,7 +132,7 @@ def _against_tc(interface: str, link: Link) -> tuple[str, ...]:
 
 
 def _against_xdp(interface: str, link: Link) -> tuple[str, ...]:
-    """As for tc."""
+    """As for tcx."""
     if not link.header:
         return f"{interface} carries bare IP, and XDP wants Ethernet", "count on the interface below it"
     if link.xdp:
@@ -136,7 +143,7 @@ def _against_xdp(interface: str, link: Link) -> tuple[str, ...]:
 
 def _begin(pinned: Pinned, link: Link, hook: str, new: Loaded) -> About:
     ingress, egress = (*new.ids, 0)[:2]
-    about = About(Hook.TC if hook == TC else Hook.XDP_NATIVE, link.ifindex, hook == TC and not link.qdisc,
+    about = About(HOOKS[hook], link.ifindex, hook == TC and not link.qdisc,
                   (ingress, egress), pins.own_namespace(), time.time_ns())
     try:
         bpf.update(new.maps["about"], 0, about.pack())
@@ -153,6 +160,9 @@ def _begin(pinned: Pinned, link: Link, hook: str, new: Loaded) -> About:
 
 def _attach(about: About, new: Loaded) -> About:
     """What came of it."""
+    if about.hook is Hook.TCX:
+        attach.add_tcx(about.ifindex, new.programs)
+        return about
     if about.hook is not Hook.TC:
         return about._replace(hook=attach.add_xdp(about.ifindex, new.programs[0]))
     if about.made_clsact and not attach.add_clsact(about.ifindex):
@@ -177,7 +187,7 @@ def stop(names: Sequence[str] = ()) -> Iterator[str]:
 def _clear(pinned: Pinned, about: About | None) -> None:
     here = about is not None and about.network_namespace == pins.own_namespace()
     if about is not None and here and not attach.detach(about) and _still_counts(about):
-        raise _elsewhere(pinned.interface)  # an interface keeps its XDP program when it moves
+        raise _elsewhere(pinned.interface)  # an interface keeps such programs when it moves
     pinned.remove()
 
 

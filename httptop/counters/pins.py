@@ -39,11 +39,12 @@ class Hook(enum.IntEnum):
     TC = 1
     XDP_NATIVE = 2
     XDP_GENERIC = 3
+    TCX = 4
 
     @property
     def ways(self) -> tuple[str, ...]:
         """The directions that it sees."""
-        return WAYS if self is Hook.TC else WAYS[:1]
+        return WAYS if self in (Hook.TC, Hook.TCX) else WAYS[:1]
 
 
 class About(NamedTuple):

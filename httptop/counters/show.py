@@ -15,7 +15,7 @@ SCHEMA = "httptop.counters/1"
 REQUESTS = (*METHODS, "other")  # the names of the first counts, then those of the responses, then packets
 NONE_RUN = "no counters are running; start some with: httptop counters start -i IFACE\n"
 DETACHED = "not attached any more: the interface or the program was removed, and these counts are final"
-PARTLY = "somebody removed one of the two filters: only {} still counts; start begins anew, from zero"
+PARTLY = "somebody removed one of the two programs: only {} still counts; start begins anew, from zero"
 PREFIX = "httptop_counters_"
 FAMILIES = {
     "requests": ("counter", "HTTP requests by method."),
@@ -24,7 +24,8 @@ FAMILIES = {
     "attached": ("gauge", "Whether the counting program is still there."),
     "start_time_seconds": ("gauge", "When the counters were started, since the epoch."),
 }
-HOOKS = {Hook.TC: ("tc", ""), Hook.XDP_NATIVE: ("xdp", "native"), Hook.XDP_GENERIC: ("xdp", "generic")}
+HOOKS = {Hook.TC: ("tc", ""), Hook.TCX: ("tcx", ""), Hook.XDP_NATIVE: ("xdp", "native"),
+         Hook.XDP_GENERIC: ("xdp", "generic")}
 
 
 class Moment(NamedTuple):

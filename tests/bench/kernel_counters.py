@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from httptop.counters import attach
+from httptop.counters import attach, tcx
 from httptop.counters import bpf as programs
+from httptop.counters.pins import About, Hook
 from tests.bench.arena import Arena
 from tests.bench.programs import run_statistics, statistics_on
 from tests.bench.rows import Row
@@ -33,22 +34,23 @@ def counters(arena: Arena) -> Iterator[Row]:
     """Nginx behind a veth pair and wrk at full speed: what the server keeps of its speed, and ns per packet.
 
     One long run, in which the program changes every SLICE_S, so that whatever else the machine does meets all alike. A
-    program that does nothing shows what the place costs: clsact asks it for each packet, and for any XDP program veth
-    copies each. That is not ours to measure, so with XDP it stands for no program.
+    program that does nothing shows what the place costs: tcx or clsact ask it for each packet, and for any XDP program
+    veth copies each. That is not ours to measure, so with XDP it stands for no program.
     """
     values = 15 if arena.quick else 60
     with tempfile.TemporaryDirectory() as folder, site() as wire, host(wire.server) as here, \
             nginx(Path(folder), wire.server, workers=1, log=False) as server:
-        for hook, switched, whats in (("tc", _tc, (OURS, EMPTY, NONE)), ("xdp", _xdp, (OURS, EMPTY))):
+        for hook, switched, whats in (("tcx", _both_ways, (OURS, EMPTY, NONE)), ("tc", _both_ways, (OURS, EMPTY, NONE)),
+                                     ("xdp", _xdp, (OURS, EMPTY))):
             with here.counting(INTERFACE, hook), _busy(wire, server):
                 with switched(wire, here) as switch:
                     speeds = [_speeds(server, switch, whats) for _ in range(values)]
                 for what, against in itertools.pairwise(whats):
                     kept = [speed[what] / speed[against] for speed in speeds]
                     yield Row(f"counters: server keeps, {hook}, {what} against {against}", kept, 3, "nobody reads")
-                if hook == "tc":
+                if NONE in whats:
                     kept = [speed[OURS] / speed[NONE] for speed in speeds]
-                    yield Row("counters: server keeps, tc, ours against none", kept, 3, "nobody reads")
+                    yield Row(f"counters: server keeps, {hook}, ours against none", kept, 3, "nobody reads")
                 for name, number in zip(("in", "out"), here.about(INTERFACE).programs, strict=True):
                     if number:
                         costs = [_ns_per_run(number) for _ in range(11)]
@@ -69,7 +71,7 @@ def _busy(wire: Site, server: Nginx) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _tc(wire: Site, here: Host) -> Iterator[Switch]:
+def _both_ways(wire: Site, here: Host) -> Iterator[Switch]:
     about = here.about(INTERFACE)._replace(made_clsact=False)
     fds = [programs.program_fd(number) for number in about.programs]
     with empty_tc() as (empty, number):
@@ -80,14 +82,21 @@ def _tc(wire: Site, here: Host) -> Iterator[Switch]:
                 for each in (about, others):
                     attach.detach(each)
                 if what == OURS:
-                    attach.add_filters(about.ifindex, about.programs, fds)
+                    _put(about, fds)
                 elif what == EMPTY:
-                    attach.add_filters(about.ifindex, others.programs, [empty, empty])
+                    _put(others, [empty, empty])
 
         yield switch
         switch(OURS)
     for fd in fds:
         os.close(fd)
+
+
+def _put(about: About, fds: Sequence[int]) -> None:
+    if about.hook is Hook.TCX:
+        tcx.attach(about.ifindex, fds)
+    else:
+        attach.add_filters(about.ifindex, about.programs, fds)
 
 
 @contextlib.contextmanager

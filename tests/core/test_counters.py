@@ -139,30 +139,37 @@ def test_openmetrics_of_nothing() -> None:
     assert samples(show.openmetrics(moment())) == {}
 
 
-NOTHING = Link(7, header=True, xdp=(), qdisc="", block=False)
+NOTHING = Link(7, header=True, xdp=(), qdisc="", block=False, tcx=True)
+OLDER = NOTHING._replace(tcx=False)  # before Linux 6.6
 
 
 @pytest.mark.parametrize(("link", "hook", "chosen"), [
-    (NOTHING, "auto", "tc"),
+    (NOTHING, "auto", "tcx"),
+    (NOTHING, "tc", "tc"),
     (NOTHING, "xdp", "xdp"),
-    (NOTHING._replace(qdisc="clsact", xdp=(5,)), "auto", "tc"),
-    (NOTHING._replace(qdisc="ingress"), "auto", "xdp"),
-    (NOTHING._replace(qdisc="clsact", block=True), "auto", "xdp"),
+    (NOTHING._replace(qdisc="ingress", header=False, xdp=(5,)), "auto", "tcx"),
+    (OLDER, "auto", "tc"),
+    (OLDER._replace(qdisc="clsact", xdp=(5,)), "auto", "tc"),
+    (OLDER._replace(qdisc="ingress"), "auto", "xdp"),
+    (OLDER._replace(qdisc="clsact", block=True), "auto", "xdp"),
 ])
 def test_choice_of_the_hook(link: Link, hook: str, chosen: str) -> None:
-    """Auto is tc wherever that has room, else XDP."""
+    """Auto is tcx where the kernel has it, else tc wherever that has room, else XDP."""
     assert control._choose("eth0", link, hook) == chosen
 
 
 @pytest.mark.parametrize(("link", "hook", "what", "do"), [
-    (NOTHING._replace(qdisc="ingress"), "tc", "ingress qdisc", "use --hook xdp, or put clsact there"),
-    (NOTHING._replace(qdisc="clsact", block=True), "tc", "(a block)", "use --hook xdp, or put a clsact there"),
-    (NOTHING._replace(header=False), "xdp", "bare IP", "use --hook tc, or"),
-    (NOTHING._replace(xdp=(5,)), "xdp", "id 5", "use --hook tc, or"),
-    (NOTHING._replace(qdisc="ingress", header=False), "tc", "ingress qdisc", "put clsact there"),
-    (NOTHING._replace(qdisc="ingress", header=False), "xdp", "bare IP", "count on the interface below"),
-    (NOTHING._replace(qdisc="ingress", xdp=(5,)), "auto", "ingress qdisc", "put clsact there"),
-    (NOTHING._replace(qdisc="ingress", xdp=(5,)), "xdp", "id 5", "have that one taken off"),
+    (NOTHING._replace(qdisc="ingress"), "tc", "ingress qdisc", "use --hook tcx, or put clsact there"),
+    (NOTHING._replace(xdp=(5,)), "xdp", "id 5", "use --hook tcx, or"),
+    (OLDER, "tcx", "no tcx", "use --hook tc, or run Linux 6.6"),
+    (OLDER._replace(qdisc="ingress"), "tcx", "no tcx", "use --hook xdp, or run Linux 6.6"),
+    (OLDER._replace(qdisc="ingress"), "tc", "ingress qdisc", "use --hook xdp, or put clsact there"),
+    (OLDER._replace(qdisc="clsact", block=True), "tc", "(a block)", "use --hook xdp, or put a clsact there"),
+    (OLDER._replace(header=False), "xdp", "bare IP", "use --hook tc, or"),
+    (OLDER._replace(qdisc="ingress", header=False), "tc", "ingress qdisc", "put clsact there"),
+    (OLDER._replace(qdisc="ingress", header=False), "xdp", "bare IP", "count on the interface below"),
+    (OLDER._replace(qdisc="ingress", xdp=(5,)), "auto", "ingress qdisc", "put clsact there"),
+    (OLDER._replace(qdisc="ingress", xdp=(5,)), "xdp", "id 5", "have that one taken off"),
 ])
 def test_hint_where_a_hook_has_no_room(link: Link, hook: str, what: str, do: str) -> None:
     """The other hook is named only where it would work."""

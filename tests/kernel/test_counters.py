@@ -1,4 +1,4 @@
-"""What tc and XDP count, live over veth: exactly what was sent, and they leave every packet as it is."""
+"""What tcx, tc and XDP count, live over veth: exactly what was sent, and they leave every packet as it is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.counters import Host, host
 from tests.support.net import Namespace, Site, ip, site
 from tests.support.scenes import GET, OK, SCENES
 
-HOOKS = ("tc", "xdp")
+HOOKS = ("tcx", "tc", "xdp")
 MESSAGES = Counter.NO_CLASS + 1
 MTU = 1500
 ETH_P_ALL, SO_RCVBUFFORCE = 3, 33
@@ -68,23 +68,23 @@ def send(where: Host, sent: Iterable[bytes]) -> None:
 def test_exact_counts(wire: Site, here: Host, hook: str, version: int) -> None:
     """Every method and status class, as often as it was sent, in the direction in which it went."""
     with here.counting("veth0", hook) as said:
-        assert ("ingress and egress" if hook == "tc" else "native XDP, ingress only") in said
+        assert ("ingress and egress" if hook != "xdp" else "native XDP, ingress only") in said
         talk(wire.server, wire.client, getattr(wire, f"server{version}"))
         here.reaches("veth0", IN_REQUESTS)
-        if hook == "tc":
+        if hook != "xdp":
             here.reaches("veth0", IN_RESPONSES, "egress")
         else:
             assert list(here.shown("veth0")["counts"]) == ["ingress"]
         talk(wire.client, wire.server, getattr(wire, f"client{version}"))
         here.reaches("veth0", BOTH)
-        if hook == "tc":
+        if hook != "xdp":
             here.reaches("veth0", BOTH, "egress")
 
 
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("vlans", [((0x8100, 7),), ((0x88A8, 7), (0x8100, 8))])
 def test_vlan(wire: Site, here: Host, hook: str, vlans: tuple[tuple[int, int], ...]) -> None:
-    """One and two VLAN tags, IPv4 and IPv6, coming in and, for tc, going out."""
+    """One and two VLAN tags, IPv4 and IPv6, coming in and, for tcx and tc, going out."""
     sent = []
     for v6, payload in itertools.product((False, True), (GET, OK, b"PATCH /x HTTP/1.1\r\n\r\n")):
         one = frames.Talk(v6=v6)
@@ -95,13 +95,13 @@ def test_vlan(wire: Site, here: Host, hook: str, vlans: tuple[tuple[int, int], .
     with here.counting("veth0", hook):
         send(here.also(wire.client), sent)
         here.reaches("veth0", expected)
-        if hook == "tc":
+        if hook != "xdp":
             send(here, sent)
             here.reaches("veth0", expected, "egress")
 
 
 @pytest.mark.parametrize(("hook", "mtu", "mode"),
-                         [("tc", 4000, None), ("xdp", MTU, "native"), ("xdp", 4000, "generic")])
+                         [("tcx", 4000, None), ("tc", 4000, None), ("xdp", MTU, "native"), ("xdp", 4000, "generic")])
 def test_same_as_the_specification(hook: str, mtu: int, mode: str | None) -> None:
     """All hand-made frames of the socket filter's tests, right and wrong ones, give what each says on its own."""
     with site() as wire, host(wire.server) as here:
@@ -110,7 +110,7 @@ def test_same_as_the_specification(hook: str, mtu: int, mode: str | None) -> Non
         with here.counting("veth0", hook):
             assert here.shown("veth0")["mode"] == mode
             sent = [frame for scene in SCENES for frame in scene() if len(frame) <= mtu + 14]
-            if hook == "tc":  # the kernel has taken the outer VLAN tag off
+            if hook != "xdp":  # the kernel has taken the outer VLAN tag off
                 sent = [frame for frame in sent if frame[20:22] != b"\x81\x00"]
             send(here.also(wire.client), sent)
             here.reaches("veth0", per_packet(sent))
@@ -118,7 +118,7 @@ def test_same_as_the_specification(hook: str, mtu: int, mode: str | None) -> Non
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_agrees_with_the_socket_filter(wire: Site, here: Host, hook: str) -> None:
-    """On the same traffic at the same time, messages are the same; with tc, which sees both ways, packets too."""
+    """On the same traffic at the same time, messages are the same; but for XDP, which sees one way, packets too."""
     source = LiveSource(("veth0",), keep_root=True)
     opener = threading.Thread(target=wire.server.entered()(source.open))  # opening lowers a thread's priority for good
     opener.start()
@@ -132,7 +132,7 @@ def test_agrees_with_the_socket_filter(wire: Site, here: Host, hook: str) -> Non
             here.reaches("veth0", BOTH)
             gained = tuple(now - then for now, then in zip(source._drain().counters, before, strict=True))
             assert gained[:MESSAGES] == tuple(2 * count for count in BOTH)  # in and out
-            if hook == "tc":
+            if hook != "xdp":
                 assert here.messages("veth0", "egress") == BOTH
                 packets = sum(counts["packets"] for counts in here.shown("veth0")["counts"].values())
                 assert abs(packets - since - gained[Counter.PACKETS]) <= 4  # what came between two readings
@@ -176,24 +176,25 @@ def test_no_state_of_flows(wire: Site, here: Host, hook: str) -> None:
 
 
 def test_loopback_in_both_directions(wire: Site, here: Host) -> None:
-    """As documented: what goes over lo goes out and comes in, and tc counts both; generic XDP only what comes in."""
-    for hook, ways in (("tc", ("ingress", "egress")), ("xdp", ("ingress",))):
+    """As documented: what goes over lo goes out and comes in, and tcx and tc count both; generic XDP what comes in."""
+    for hook, ways in (("tcx", ("ingress", "egress")), ("tc", ("ingress", "egress")), ("xdp", ("ingress",))):
         with here.counting("lo", hook) as said:
-            assert hook == "tc" or "generic XDP" in said
+            assert hook != "xdp" or "generic XDP" in said
             talk(wire.server, wire.server, "127.0.0.1")
             for way in ways:
                 here.reaches("lo", BOTH, way)
 
 
 def test_interface_without_ethernet(here: Host) -> None:
-    """On tun, where packets begin with IP, tc counts and XDP is refused with a way out."""
+    """On tun, where packets begin with IP, tcx and tc count and XDP is refused with a way out."""
     name = b"httptun0"
     with here.where.entered(), Path("/dev/net/tun").open("r+b", buffering=0) as tun:
         fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", name, IFF_TUN | IFF_NO_PI))
         ip("link", "set", name.decode(), "up")
         code, complaint = here.refused("start", "-i", name.decode(), "--hook", "xdp")
-        assert (code, "--hook tc" in complaint) == (1, True)
-        with here.counting(name.decode(), "tc"):
-            for one in (frames.Talk(), frames.Talk(v6=True)):
-                tun.writelines(one.packet(0, one.segment(0, payload)) for payload in (GET, OK))
-            here.reaches(name.decode(), per_packet([*frames.Talk().client(GET, GET, OK, OK)]))
+        assert (code, "--hook tcx" in complaint) == (1, True)
+        for hook in ("tcx", "tc"):
+            with here.counting(name.decode(), hook):
+                for one in (frames.Talk(), frames.Talk(v6=True)):
+                    tun.writelines(one.packet(0, one.segment(0, payload)) for payload in (GET, OK))
+                here.reaches(name.decode(), per_packet([*frames.Talk().client(GET, GET, OK, OK)]))

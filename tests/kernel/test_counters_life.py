@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,14 +14,25 @@ from pathlib import Path
 import pytest
 
 from tests.support import tcp
-from tests.support.counters import Host, host, ours, set_xdp, someone_elses_xdp
+from tests.support.counters import (
+    PROG_TYPE_SCHED_CLS,
+    TC_ACT_OK,
+    Host,
+    empty_tc,
+    host,
+    on_tcx,
+    ours,
+    set_xdp,
+    someone_elses_xdp,
+    take_off,
+)
 from tests.support.net import Namespace, Site, ip
 from tests.support.poll import PATIENCE_S, until
 from tests.support.program import HTTPTOP
 from tests.support.scenes import GET, OK
 from tests.support.terminal import terminal
 
-HOOKS = ("tc", "xdp")
+HOOKS = ("tcx", "tc", "xdp")
 ONE_GET = (1, *(0,) * 15)
 NAME = "veth0"
 NAMES = ("get", "head", "post", "put", "delete", "connect", "options", "trace", "patch", "other", "status_1xx",
@@ -91,7 +103,7 @@ def one_get(wire: Site) -> None:
 @pytest.mark.parametrize("hook", HOOKS)
 def test_start_twice(here: Host, hook: str) -> None:
     """The second start says that it runs already, auto too; another hook is an error; the counts go on."""
-    other = HOOKS[1 - HOOKS.index(hook)]
+    other = HOOKS[HOOKS.index(hook) - 1]
     with here.counting(NAME, hook):
         since = here.shown(NAME)["since"]
         assert f"run on {NAME} already" in here.counters("start", "-i", NAME, "--hook", hook)
@@ -140,7 +152,7 @@ def test_anybody_can_read(wire: Site, here: Host, hook: str) -> None:
         rows = [[cpu["value"] for cpu in entry["formatted"]["values"]] for entry in dump]
         assert tuple(rows[0][0]) == NAMES
         assert sum(row["get"] for row in rows[0]) == 1
-        assert sum(row["status_2xx"] for row in rows[1]) == (hook == "tc")
+        assert sum(row["status_2xx"] for row in rows[1]) == (hook != "xdp")
         assert 0 < sum(row["packets"] for row in rows[0]) <= here.shown(NAME)["counts"]["ingress"]["packets"]
         about = here.run("bpftool", "map", "dump", "pinned", f"/sys/fs/bpf/httptop/{NAME}/about")
         assert '"version": 1' in about
@@ -217,16 +229,43 @@ def foreign_xdp(wire: Site) -> Iterator[int]:
 
 
 def test_foreign_xdp_program(wire: Site, here: Host, foreign_xdp: int) -> None:
-    """XDP is refused with a way out, tc counts beside it, and the program stays."""
+    """XDP is refused with a way out, tcx counts beside it, and the program stays."""
     code, complaint = here.refused("start", "-i", NAME, "--hook", "xdp")
     assert code == 1
     assert f"has an XDP program already (id {foreign_xdp})" in complaint
-    assert "--hook tc" in complaint
+    assert "use --hook tcx, or" in complaint
     with here.counting(NAME, "auto") as said:
-        assert "(tc," in said
+        assert "(tcx," in said
         one_get(wire)
         here.reaches(NAME, ONE_GET)
     assert f"prog/xdp id {foreign_xdp} " in here.attached(NAME)
+
+
+@pytest.fixture
+def foreign_tcx(wire: Site) -> Iterator[str]:
+    """Somebody else's tcx program for what comes in, which ends the walk; how `attached` shows it."""
+    with someone_elses_xdp(PROG_TYPE_SCHED_CLS, TC_ACT_OK) as (program, number), \
+            on_tcx(wire.server, NAME, "ingress", program):
+        yield f"tcx ingress {number} "
+
+
+def test_foreign_tcx_program(wire: Site, here: Host, foreign_tcx: str) -> None:
+    """We count before it, whatever it decides; it is asked as before, and stays when we go."""
+    with here.counting(NAME, "tcx"):
+        names = [line for line in here.attached(NAME).splitlines() if line.startswith("tcx ingress")]
+        assert [line.startswith(foreign_tcx) for line in names] == [False, True]
+        one_get(wire)
+        here.reaches(NAME, ONE_GET)
+    assert foreign_tcx in here.attached(NAME)
+
+
+def test_no_room_among_tcx_programs(wire: Site, here: Host) -> None:
+    """Where others fill it, start says what the kernel says, and leaves nothing."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(63):  # BPF_MPROG_MAX, less the end
+            stack.enter_context(on_tcx(wire.server, NAME, "egress", stack.enter_context(empty_tc())[0]))
+        assert here.refused("start", "-i", NAME, "--hook", "tcx")[0] == 1
+        assert "httptop" not in here.attached(NAME)
 
 
 def test_xdp_program_of_another_in_our_place(wire: Site, here: Host) -> None:
@@ -273,11 +312,12 @@ def test_foreign_empty_clsact(here: Host) -> None:
 
 
 def test_ingress_qdisc(wire: Site, here: Host) -> None:
-    """An ingress qdisc leaves no room for clsact: tc is refused, auto takes XDP, and the qdisc stays."""
+    """An ingress qdisc leaves no room for clsact: tc is refused with a way out, auto takes tcx, and the qdisc stays."""
     here.run("tc", "qdisc", "add", "dev", NAME, "ingress")
-    assert here.refused("start", "-i", NAME, "--hook", "tc")[0] == 1
+    code, complaint = here.refused("start", "-i", NAME, "--hook", "tc")
+    assert (code, "use --hook tcx" in complaint) == (1, True)
     with here.counting(NAME, "auto") as said:
-        assert "native XDP" in said
+        assert "(tcx," in said
         one_get(wire)
         here.reaches(NAME, ONE_GET)
     assert "ingress ffff:" in here.attached(NAME)
@@ -286,12 +326,12 @@ def test_ingress_qdisc(wire: Site, here: Host) -> None:
 
 @pytest.mark.parametrize("blocks", [("ingress_block", "22"), ("egress_block", "23")])
 def test_shared_block(here: Host, blocks: tuple[str, ...]) -> None:
-    """Filters that several interfaces share are not ours to add to: auto takes XDP, and tc says why not."""
+    """Filters that several interfaces share are not ours to add to: auto takes tcx, and tc says why not."""
     here.run("tc", "qdisc", "add", "dev", NAME, *blocks, "clsact")
     code, complaint = here.refused("start", "-i", NAME, "--hook", "tc")
-    assert (code, "(a block)" in complaint, "--hook xdp" in complaint) == (1, True, True)
+    assert (code, "(a block)" in complaint, "--hook tcx" in complaint) == (1, True, True)
     with here.counting(NAME, "auto") as said:
-        assert "native XDP" in said
+        assert "(tcx," in said
     assert "_block 2" in here.attached(NAME)
     here.run("tc", "qdisc", "del", "dev", NAME, "clsact")
 
@@ -364,10 +404,11 @@ def test_interface_renamed(wire: Site, here: Host, hook: str) -> None:
         ip("-n", wire.server.name, "link", "del", name)
 
 
-def test_interface_moved(wire: Site, here: Host) -> None:
-    """Its XDP program goes along: stop says so where the interface was, and stops it where it is."""
+@pytest.mark.parametrize("hook", ["tcx", "xdp"])
+def test_interface_moved(wire: Site, here: Host, hook: str) -> None:
+    """Its programs go along: stop says so where the interface was, and stops them where it is."""
     pair(wire.server, "veth9")
-    here.counters("start", "-i", "veth9", "--hook", "xdp")
+    here.counters("start", "-i", "veth9", "--hook", hook)
     ip("-n", wire.server.name, "link", "set", "veth9", "netns", wire.client.name)
     for verb in ("start", "stop"):
         if verb == "start":
@@ -378,12 +419,12 @@ def test_interface_moved(wire: Site, here: Host) -> None:
     elsewhere = here.also(wire.client)
     assert "run on veth9 already" in elsewhere.counters("start", "-i", "veth9")
     assert elsewhere.counters("stop", "-i", "veth9") == "no more counters on veth9\n"
-    assert "xdp" not in elsewhere.attached("veth9")
+    assert not {"xdp", "httptop"} & set(elsewhere.attached("veth9").split())
     for end in (wire.client, wire.server):
         ip("-n", end.name, "link", "del", "veth9")
 
 
-@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("hook", ["tc", "xdp"])  # CAP_SYS_ADMIN is enough for tcx
 def test_stop_that_may_not(here: Host, hook: str) -> None:
     """Without CAP_NET_ADMIN nothing is stopped, and what counts is still shown."""
     with here.counting(NAME, hook):
@@ -393,7 +434,7 @@ def test_stop_that_may_not(here: Host, hook: str) -> None:
         assert here.shown(NAME)["attached"]
 
 
-@pytest.mark.parametrize(("hook", "healer"), [("tc", "start"), ("tc", "stop"), ("xdp", "start"), ("xdp", "stop")])
+@pytest.mark.parametrize(("hook", "healer"), [(hook, healer) for hook in HOOKS for healer in ("start", "stop")])
 def test_pins_vanish(wire: Site, hook: str, healer: str) -> None:
     """Who unmounts the BPF file system takes the pins; the next start or stop takes off what no pin tells of."""
     with host(wire.server) as machine:
@@ -409,21 +450,26 @@ def test_pins_vanish(wire: Site, hook: str, healer: str) -> None:
         subprocess.run(machine.command("tc", "qdisc", "del", "dev", NAME, "clsact"), capture_output=True, check=False)
 
 
-def test_strays_of_others(here: Host, foreign_xdp: int) -> None:
-    """A filter and an XDP program that are not ours are no strays."""
+def test_strays_of_others(here: Host, foreign_xdp: int, foreign_tcx: str) -> None:
+    """A filter, an XDP program and a tcx program that are not ours are no strays."""
     here.run("tc", "qdisc", "add", "dev", NAME, "clsact")
     here.run("tc", *FILTER)
     assert here.counters("stop", "-i", NAME) == f"no counters run on {NAME}\n"
     assert "pref 7 u32" in here.attached(NAME)
     assert f"prog/xdp id {foreign_xdp} " in here.attached(NAME)
+    assert foreign_tcx in here.attached(NAME)
     here.run("tc", "qdisc", "del", "dev", NAME, "clsact")
 
 
 @pytest.mark.parametrize("way", ["ingress", "egress"])
-def test_one_filter_removed(here: Host, way: str) -> None:
+@pytest.mark.parametrize("hook", ["tcx", "tc"])
+def test_one_program_removed(here: Host, hook: str, way: str) -> None:
     """What the other one counts is not called final."""
-    with here.counting(NAME, "tc"):
-        here.run("tc", "filter", "del", "dev", NAME, way)
+    with here.counting(NAME, hook):
+        if hook == "tc":
+            here.run("tc", "filter", "del", "dev", NAME, way)
+        else:
+            take_off(here.where, NAME, way)
         [other] = {"ingress", "egress"} - {way}
         until(lambda: here.shown(NAME)["counting"] == [other], "show to notice")
         assert f"only {other} still counts" in here.counters("show")
@@ -471,6 +517,9 @@ def test_other_network_namespace(wire: Site, here: Host) -> None:
     ("tc", "_name", 2, "start"),  # one filter of two
     ("tc", "pin", 2, "stop"),  # all but the counts
     ("tc", "sentence", 1, "stop"),  # all
+    ("tcx", "add_tcx", 1, "stop"),  # it says what will be there
+    ("tcx", "_change", 2, "start"),  # one program of two
+    ("tcx", "_change", 2, "stop"),
     ("xdp", "_set_xdp", 1, "start"),
     ("xdp", "pin", 2, "stop"),
 ])
@@ -490,6 +539,8 @@ def test_killed_while_it_starts(here: Host, hook: str, function: str, nth: int, 
     ("tc", "detach", 1, "stop"),  # nothing done
     ("tc", "_remove_filter", 2, "start"),  # one filter of two is left
     ("tc", "_kind", 1, "stop"),  # the qdisc is
+    ("tcx", "_change", 2, "start"),  # one program of two is
+    ("tcx", "remove", 1, "stop"),  # the pins are
     ("tc", "remove", 1, "start"),  # the pins are
     ("xdp", "_remove_xdp", 1, "start"),
     ("xdp", "remove", 1, "stop"),

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import json
 import os
+import socket
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -27,7 +28,9 @@ UNMOUNTED = "while umount /sys/fs/bpf 2>/dev/null; do :; done"
 READY = "echo ready; exec sleep infinity"
 PINS = "/sys/fs/bpf/httptop"
 PROG_LOAD, PROG_TYPE_SCHED_CLS, PROG_TYPE_XDP = 5, 3, 6
-XDP_PASS, TC_ACT_UNSPEC = 2, -1
+XDP_PASS, TC_ACT_UNSPEC, TC_ACT_OK = 2, -1, 0
+PROG_ATTACH, PROG_DETACH, PROG_QUERY = 8, 9, 16
+TCX = {"ingress": 46, "egress": 47}  # enum bpf_attach_type
 OURS = {"httptop_in", "httptop_out", "counts", "about", "starts"}
 
 
@@ -91,10 +94,12 @@ class Host:
         assert self.messages(interface, way) == expected
 
     def attached(self, interface: str) -> str:
-        """All that tc and ip know of an interface."""
+        """All that tc and ip know of an interface, and its tcx programs, by way, id and name in their order."""
         shown = (self.run("tc", "filter", "show", "dev", interface, way) for way in ("ingress", "egress"))
+        tcx = (f"tcx {way} {number} {bpf.name(('prog', number))}\n"
+               for way in TCX for number in tcx_programs(self.where, interface, way))
         return "".join([self.run("tc", "qdisc", "show", "dev", interface), *shown,
-                        self.run("ip", "-d", "link", "show", "dev", interface)])
+                        self.run("ip", "-d", "link", "show", "dev", interface), *tcx])
 
     def pinned(self) -> list[str]:
         """What is under /sys/fs/bpf/httptop, by path from there."""
@@ -138,6 +143,35 @@ def set_xdp(where: Namespace, ifindex: int, fd: int) -> None:
     """Put a program on an interface, whatever is there; -1: take it off."""
     with where.entered(), IPRoute() as netlink:
         netlink.link("set", index=ifindex, xdp={"attrs": [("IFLA_XDP_FD", fd)]})
+
+
+def tcx_programs(where: Namespace, interface: str, way: str) -> list[int]:
+    """Ids, in the order in which they are asked. By the system call: bpftool of 2023 does not know them."""
+    ids = (ctypes.c_uint32 * 64)()
+    with where.entered():
+        asked = struct.pack("=4IQI", socket.if_nametoindex(interface), TCX[way], 0, 0, ctypes.addressof(ids), 64)
+        _, answer = bpf.call(PROG_QUERY, asked)
+    return ids[:struct.unpack_from("=I", answer, 24)[0]]
+
+
+@contextlib.contextmanager
+def on_tcx(where: Namespace, interface: str, way: str, fd: int) -> Iterator[None]:
+    """A program behind those that are there."""
+    with where.entered():
+        change = struct.pack("=3I", socket.if_nametoindex(interface), fd, TCX[way])
+        bpf.call(PROG_ATTACH, change)
+    try:
+        yield
+    finally:
+        with where.entered():
+            bpf.call(PROG_DETACH, change)
+
+
+def take_off(where: Namespace, interface: str, way: str) -> None:
+    """Its only tcx program."""
+    [number] = tcx_programs(where, interface, way)
+    with bpf.opened(("prog", number)) as fd, where.entered():
+        bpf.call(PROG_DETACH, struct.pack("=3I", socket.if_nametoindex(interface), fd, TCX[way]))
 
 
 @contextlib.contextmanager
