@@ -11,13 +11,22 @@ static __always_inline __u64 mixed(__u64 hash, __u64 word, const struct settings
 	return hash ^ hash >> 32;
 }
 
+/* One more word of a sum that no message can be made to share without knowing the keys: NH of UMAC (RFC 4418 section 5.2.1),
+ * its keys in steps of `factor`. Unlike a chain of mixed() no word waits for the one before it. */
+static __always_inline __u64 summed(__u64 sum, __u64 word, __u64 *key, const struct settings *set)
+{
+	word += *key;
+	*key += set->factor;
+	return sum + (word & 0xffffffff) * (word >> 32);
+}
+
 /* Each decimal digit of a word as '0': so heads that differ in date and length alone are one, */
 static __always_inline __u64 without_decimal(__u64 word)
 {
-	__u64 low = word & EACH(0x7f);
-	__u64 digits = (low + EACH(0x80 - '0')) & ~(low + EACH(0x7f - '9')) & ~word & EACH(0x80);
+	word ^= EACH('0'); /* of digits, and of them alone, something below 10 is left */
+	__u64 others = (((word & EACH(0x7f)) + EACH(0x80 - 10)) | word) & EACH(0x80);
 
-	return word & ~((digits >> 7) * 0x0f);
+	return (word & ((others - (others >> 7)) | others)) ^ EACH('0');
 }
 
 /* or in all the values of their fields: what is between the first ':' of a line and its end. `inside`: 0x80 if the word
@@ -65,8 +74,9 @@ static __always_inline void digest(struct scratch *scratch, __u32 n, const struc
 
 	if (masked == MASKED_VALUES)
 		kept = scratch->kept;
-	__u64 hash = set->seed ^ n ^ (__u64)cut << 32 ^ (__u64)masked << 56 ^ (__u64)kept.plain << 40 ^
+	__u64 kind = n ^ (__u64)cut << 32 ^ (__u64)masked << 56 ^ (__u64)kept.plain << 40 ^
 		     (__u64)kept.host << 11 ^ (__u64)kept.behind << 21;
+	__u64 sum = 0, key = set->seed;
 	scratch->hashed = n;
 	READ_BACK();
 	__u32 words = scratch->hashed / 8;
@@ -75,7 +85,7 @@ static __always_inline void digest(struct scratch *scratch, __u32 n, const struc
 		AS_WRITTEN(rounds);
 		if (rounds >= words)
 			break;
-		hash = mixed(hash, word_at(data, i, kept, masked, &inside), set);
+		sum = summed(sum, word_at(data, i, kept, masked, &inside), &key, set);
 	}
 	READ_BACK();
 	n = scratch->hashed;
@@ -84,9 +94,9 @@ static __always_inline void digest(struct scratch *scratch, __u32 n, const struc
 		__u64 word = word_at(data, n / 8 & (HEAD_MAX / 8 - 1), kept, masked, &inside);
 		/* the bytes that belong to it, on machines of either byte order */
 		word = bpf_ntohll(bpf_htonll(word) & ~0ULL << (64 - 8 * rest));
-		hash = mixed(hash, word, set);
+		sum = summed(sum, word, &key, set);
 	}
-	scratch->hash = hash;
+	scratch->hash = mixed(set->seed ^ kind, sum, set);
 	READ_BACK();
 }
 

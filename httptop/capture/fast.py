@@ -56,6 +56,7 @@ SIZES = {"templates": TEMPLATES_MAX * _TEMPLATE_BYTES, "cells": CELLS_MAX * _CEL
          "strangers": STRANGERS_MAX * STRANGER.size, "tracks": TRACKS_MAX * TRACK.size, "settings": SETTINGS.size}
 
 _64 = (1 << 64) - 1
+_32 = (1 << 32) - 1
 
 
 def _grown(now: bytes, before: bytes) -> list[tuple[int, int]]:
@@ -189,10 +190,13 @@ class Board:
         return how << 56 ^ kept.plain << 40 ^ kept.host << 11 ^ kept.behind << 21
 
     def _hash(self, data: bytes, kind: int) -> int:
-        value = self._seed ^ len(data) ^ kind
+        """As digest() in bpf/digest.h."""
+        value, key = 0, self._seed
         for (word,) in _WORD.iter_unpack(data + bytes(-len(data) % 8)):
-            value = self._mixed(value, word)
-        return value
+            keyed = (word + key) & _64
+            value += (keyed & _32) * (keyed >> 32)
+            key += self._factor
+        return self._mixed(self._seed ^ len(data) ^ kind, value & _64)
 
     @staticmethod
     def _place(value: int, size: int, taken: Iterable[int]) -> int | None:

@@ -309,6 +309,21 @@ def test_what_is_nearly_the_same(loaded: Kernel, reference: Kernel, asked: bytes
     check_equal(loaded, reference, script.frames, 16)
 
 
+def test_nobody_can_make_a_request_that_is_taken_for_another(loaded: Kernel, reference: Kernel) -> None:
+    """The highest bits of bytes, which a multiplication leaves where they are: no other ones make up for them."""
+    script = Script()
+    known = get("/a-path-of-some-length/in-which-all-may-differ")
+    for number in range(12, 48):
+        talk = opened(script)
+        talk.exchange(known, OK)
+        other = bytearray(known)
+        for at in {number, number + 4, number + 8}:
+            other[at] ^= 0x80
+        talk.exchange(bytes(other), OK)
+    check_equal(loaded, reference, script.frames, 16)
+    assert counted(loaded) > 20
+
+
 def test_a_flood_of_targets_costs_detail_alone(loaded: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not looked at one by one is in `other`, exactly: requests, statuses, bytes, processes."""
     monkeypatch.setattr(in_kernel, "DETAIL_MAX", 100)
