@@ -79,12 +79,19 @@ static __always_inline int is_other_request(PACKET *packet, const struct segment
 /* The counter of the message that the payload begins with; COUNTERS: none. */
 static __always_inline __u32 message(PACKET *packet, const struct segment *segment)
 {
-	__u8 b[32] __attribute__((aligned(8))) = {};
-	__u32 n = segment->available < sizeof(b) ? segment->available : sizeof(b);
+	__u8 copy[32] __attribute__((aligned(8)));
+	__u64 n = segment->available;
+	const __u8 *b = copy;
 
-	if (n == sizeof(b) ? LOOK(packet, segment->offset, b, sizeof(b))
-			   : LOAD(packet, segment->offset, b, bounded(n, sizeof(b))))
-		return COUNTERS;
+	if (n >= sizeof(copy)) {
+		n = sizeof(copy);
+		if (look(packet, segment->offset, copy, n, (const void **)&b))
+			return COUNTERS;
+	} else {
+		__builtin_memset(copy, 0, sizeof(copy));
+		if (LOAD(packet, segment->offset, copy, bounded(n, sizeof(copy))))
+			return COUNTERS;
+	}
 	__u32 found = classify_start(b, n), kind = found >> 8;
 	if (kind == KIND_REQUEST || kind == KIND_RESPONSE)
 		return found & 0xff;
@@ -111,10 +118,11 @@ static __always_inline void count(PACKET *packet, __be16 protocol, __u32 at, __u
 
 static __always_inline void count_ethernet(PACKET *packet, __u32 way)
 {
-	__be16 last[2] __attribute__((aligned(4))) = {}; /* the end of the source address, and the protocol */
+	__be16 copy = 0;
+	const __be16 *protocol;
 
-	LOOK(packet, ETHERNET - sizeof(last), last, sizeof(last));
-	count(packet, last[1], ETHERNET, way);
+	look(packet, ETHERNET - sizeof(copy), &copy, sizeof(copy), (const void **)&protocol);
+	count(packet, *protocol, ETHERNET, way);
 }
 
 #ifdef XDP

@@ -51,9 +51,10 @@ static __always_inline int is_digit(__u8 c)
 	return c >= '0' && c <= '9';
 }
 
-static __always_inline int is_visible(__u8 c)
+/* A visible character, or one more space: nginx takes several. */
+static __always_inline int begins_target(__u8 c)
 {
-	return c >= 0x21 && c <= 0x7e;
+	return c >= ' ' && c <= '~';
 }
 
 /* RFC 9110 section 5.6.2. Without a branch, which the verifier would have to follow for each character of a word. */
@@ -73,11 +74,11 @@ static __always_inline __u32 known_method(const __u8 *b)
 	__u32 method = COUNT_OTHER;
 	__u8 target = 0;
 
+	if (STARTS(start, "GET ") && begins_target(b[4]))
+		return COUNT_GET;
 	if (b[0] < 'C' || b[0] > 'T') /* text, most of it */
 		return COUNT_OTHER;
-	if (STARTS(start, "GET "))
-		method = COUNT_GET, target = b[4];
-	else if (STARTS(start, "POST "))
+	if (STARTS(start, "POST "))
 		method = COUNT_POST, target = b[5];
 	else if (STARTS(start, "PUT "))
 		method = COUNT_PUT, target = b[4];
@@ -93,7 +94,7 @@ static __always_inline __u32 known_method(const __u8 *b)
 		method = COUNT_CONNECT, target = b[8];
 	else if (STARTS(start, "TRACE "))
 		method = COUNT_TRACE, target = b[6];
-	return is_visible(target) || target == ' ' ? method : COUNT_OTHER; /* nginx takes several spaces */
+	return begins_target(target) ? method : COUNT_OTHER;
 }
 
 static __always_inline int is_status_line(const __u8 *b)
@@ -173,13 +174,13 @@ static __always_inline int is_target(__u8 c)
 /* By the first bytes alone: kind << 8 | counter. KIND_NONE with COUNT_OTHER: the whole line must be seen. */
 static __always_inline __u32 classify_start(const __u8 *b, __u32 n)
 {
-	if (!is_tchar(b[0])) /* bodies and ciphertext, most of them */
-		return 0;
 	if (n >= STATUS_LINE_MIN && is_status_line(b))
 		return KIND_RESPONSE << 8 | status_class(b);
 	__u32 method = known_method(b);
 	if (method != COUNT_OTHER)
 		return KIND_REQUEST << 8 | method;
+	if (!is_tchar(b[0])) /* bodies and ciphertext, most of them */
+		return 0;
 	if (n < STATUS_LINE_MIN && status_prefix(b, n))
 		return KIND_PARTIAL << 8;
 	__u32 word = word_length(b);

@@ -24,7 +24,8 @@ enum walked { WALK_SEGMENT, WALK_OTHER, WALK_FRAGMENT, WALK_MALFORMED };
 /* A TCP segment; `offset` of its payload is from where the packet begins, `available` what the packet holds of it. */
 struct segment {
 	struct flow_key flow;
-	__u32 seq, ack, offset, payload_len, available;
+	__u32 seq, ack;
+	__u64 offset, payload_len, available; /* words: what is compared need not be extended first */
 	__u8 from, tcp_flags;
 };
 
@@ -63,8 +64,8 @@ struct headers6 {
 /*
  * The one place where the programs differ: what a packet is to them, how long it is, and how bytes are taken out of it
  * (0: all of them). To a socket filter it begins with the network header, to tc and XDP with the Ethernet header.
- * LOOK does what LOAD does, for a number of bytes that is a constant and a multiple of 4: tc and XDP read them where
- * they lie if they can, which costs half as much as a call.
+ * look() does what LOAD does, and says where the bytes can be read: `into`, or for tc and XDP, if possible, where they lie,
+ * which costs half as much as a call.
  */
 #ifdef XDP
 /* Linux 5.18 brought both (helpers 188 and 189); BCC 0.26 does not declare them yet. */
@@ -82,19 +83,22 @@ static long (*xdp_load)(struct xdp_md *packet, __u32 at, void *into, __u32 n) = 
 #ifdef IN_PLACE
 #define NEAR 256 /* a bound for the verifier, behind all headers but strange ones */
 
-static __always_inline int look(PACKET *packet, __u32 at, void *into, __u32 n)
+static __always_inline int look(PACKET *packet, __u64 at, void *into, __u32 n, const void **where)
 {
 	const __u8 *begin = (void *)(long)packet->data, *end = (void *)(long)packet->data_end;
 
-	if (at >= NEAR || begin + at + n > end)
-		return LOAD(packet, at, into, n);
-	for (__u32 i = 0; i + 4 <= n; i += 4)
-		*(__u32 *)(into + i) = *(const __u32 *)(begin + at + i);
-	return 0;
+	*where = begin + at;
+	if (at < NEAR && begin + at + n <= end)
+		return 0;
+	*where = into;
+	return LOAD(packet, at, into, n);
 }
-#define LOOK(packet, at, into, n) look(packet, at, into, n)
 #else
-#define LOOK(packet, at, into, n) LOAD(packet, at, into, n)
+static __always_inline int look(PACKET *packet, __u64 at, void *into, __u32 n, const void **where)
+{
+	*where = into;
+	return LOAD(packet, at, into, n);
+}
 #endif
 
 /* `n` of 1 to `most`, a power of two, so that the verifier sees it too. The compiler must not: it would leave out what it
@@ -147,45 +151,49 @@ static __always_inline __u64 v4_mapped(const __u8 *address)
 }
 
 /* `addresses`: source and destination, 16 bytes each; `at`: of `tcp` in the packet; `end`: where the IP packet ends. */
-static __always_inline enum walked walk_tcp(PACKET *packet, const struct tcp *tcp, __u32 at, __u32 end,
+static __always_inline enum walked walk_tcp(PACKET *packet, const struct tcp *tcp, __u64 at, __u64 end,
 					    const __u64 *addresses, struct segment *segment)
 {
-	__u32 header = (tcp->offset >> 4) * 4;
+	__u64 payload = at + (tcp->offset >> 4) * 4, length = LENGTH(packet);
 
-	if (header < sizeof(*tcp) || at + header > end)
+	if (tcp->offset < sizeof(*tcp) << 2 || payload > end)
 		return WALK_MALFORMED;
 	segment->from = canonical(&segment->flow, (const __u8 *)addresses, tcp->source, (const __u8 *)(addresses + 2),
 				  tcp->destination);
 	segment->tcp_flags = tcp->flags;
 	segment->seq = bpf_ntohl(tcp->seq) + !!(tcp->flags & TCP_SYN);
 	segment->ack = bpf_ntohl(tcp->ack);
-	segment->offset = at + header;
-	segment->payload_len = end - segment->offset;
-	__u32 length = LENGTH(packet);
-	segment->available = end <= length ? segment->payload_len
-		: length > segment->offset ? length - segment->offset : 0;
+	segment->offset = payload;
+	segment->payload_len = segment->available = end - payload;
+	if (end <= length)
+		return WALK_SEGMENT;
+	segment->available = length > payload ? length - payload : 0;
 	return segment->payload_len && !segment->available ? WALK_MALFORMED : WALK_SEGMENT;
 }
 
-static __always_inline enum walked walk_ipv4(PACKET *packet, __u32 at, struct segment *segment)
+static __always_inline enum walked walk_ipv4(PACKET *packet, __u64 at, struct segment *segment)
 {
-	struct headers4 h;
-	int whole = !LOOK(packet, at, &h, sizeof(h)); /* both headers at once, as long as the first has no options */
+	struct headers4 copy;
+	const struct ipv4 *ip;
+	int cut = look(packet, at, &copy, sizeof(copy), (const void **)&ip);
+	const struct tcp *tcp = (const struct tcp *)(ip + 1);
 
-	if (!whole && LOAD(packet, at, &h.ip, sizeof(h.ip)))
+	if (cut && look(packet, at, &copy.ip, sizeof(copy.ip), (const void **)&ip))
 		return WALK_MALFORMED;
-	__u32 header = (h.ip.version_ihl & 15) * 4, total = bpf_ntohs(h.ip.total_len);
-	if (h.ip.version_ihl >> 4 != 4 || header < sizeof(h.ip))
+	__u64 header = (ip->version_ihl & 15) * 4;
+	if (ip->version_ihl >> 4 != 4 || header < sizeof(*ip))
 		return WALK_MALFORMED;
-	if (h.ip.fragment & bpf_htons(IP_FRAGMENT))
+	if (ip->fragment & bpf_htons(IP_FRAGMENT))
 		return WALK_FRAGMENT;
-	if (h.ip.protocol != PROTO_TCP)
+	if (ip->protocol != PROTO_TCP)
 		return WALK_OTHER;
-	if ((!whole || header != sizeof(h.ip)) && LOAD(packet, at + header, &h.tcp, sizeof(h.tcp)))
+	if ((cut || header != sizeof(*ip)) &&
+	    look(packet, at + header, &copy.tcp, sizeof(copy.tcp), (const void **)&tcp))
 		return WALK_MALFORMED;
-	__u64 addresses[4] = {0, v4_mapped(h.ip.source), 0, v4_mapped(h.ip.destination)};
+	__u64 total = bpf_ntohs(ip->total_len);
+	__u64 addresses[4] = {0, v4_mapped(ip->source), 0, v4_mapped(ip->destination)};
 	/* 0: a super-packet that the network card is still to cut (Linux "BIG TCP", TSO) */
-	return walk_tcp(packet, &h.tcp, at + header, total ? at + total : LENGTH(packet), addresses, segment);
+	return walk_tcp(packet, tcp, at + header, total ? at + total : LENGTH(packet), addresses, segment);
 }
 
 /* RFC 8200 section 4: which headers may stand between IPv6 and TCP. Returns the offset of TCP, or -walked. */
@@ -210,25 +218,26 @@ static __always_inline int skip_extensions(PACKET *packet, __u32 at, __u8 next)
 
 static __always_inline enum walked walk_ipv6(PACKET *packet, __u32 at, struct segment *segment)
 {
-	struct headers6 h;
-	int whole = !LOOK(packet, at, &h, sizeof(h));
+	struct headers6 copy;
+	const struct ipv6 *ip;
+	int cut = look(packet, at, &copy, sizeof(copy), (const void **)&ip), behind = at + sizeof(*ip);
+	const struct tcp *tcp = (const struct tcp *)(ip + 1);
 
-	if (!whole && LOAD(packet, at, &h.ip, sizeof(h.ip)))
+	if (cut && look(packet, at, &copy.ip, sizeof(copy.ip), (const void **)&ip))
 		return WALK_MALFORMED;
-	if ((h.ip.flow_label & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000))
+	if ((ip->flow_label & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000))
 		return WALK_MALFORMED;
-	int tcp = at + sizeof(h.ip);
-	if (!whole || h.ip.next != PROTO_TCP) {
-		tcp = skip_extensions(packet, tcp, h.ip.next);
-		if (tcp < 0)
-			return -tcp;
-		if (LOAD(packet, tcp, &h.tcp, sizeof(h.tcp)))
+	if (cut || ip->next != PROTO_TCP) {
+		behind = skip_extensions(packet, behind, ip->next);
+		if (behind < 0)
+			return -behind;
+		if (look(packet, behind, &copy.tcp, sizeof(copy.tcp), (const void **)&tcp))
 			return WALK_MALFORMED;
 	}
-	__u32 payload = bpf_ntohs(h.ip.payload_len);
+	__u32 payload = bpf_ntohs(ip->payload_len);
 	__u64 addresses[4];
-	__builtin_memcpy(addresses, h.ip.source, 32);
-	return walk_tcp(packet, &h.tcp, tcp, payload ? at + sizeof(h.ip) + payload : LENGTH(packet), addresses, segment);
+	__builtin_memcpy(addresses, ip->source, 32);
+	return walk_tcp(packet, tcp, behind, payload ? at + sizeof(*ip) + payload : LENGTH(packet), addresses, segment);
 }
 
 static __always_inline int is_vlan(__be16 protocol)
