@@ -283,7 +283,8 @@ int http_deliver(struct __sk_buff *skb)
 	if (!s.scratch || !row)
 		return 0;
 	s.counters = row->n;
-	s.scratch->loaded = load_data(skb, s.scratch, 0);
+	if (s.scratch->loaded != s.scratch->segment.available) /* else all of it is there */
+		s.scratch->loaded = load_data(skb, s.scratch, 0);
 	scan(s.scratch);
 	struct segment *g = &s.scratch->segment;
 	struct flow *flow = flows.lookup(&g->flow);

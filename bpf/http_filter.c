@@ -13,6 +13,7 @@
 
 #define MMAPABLE 1024 /* BPF_F_MMAPABLE: counters are read without a system call, so without any privilege */
 #define AGAIN_MAX (1 << 20) /* from further back it is another connection, whose beginning was not seen */
+#define START_BYTES 32      /* by which most is told apart */
 #define NO_WAKEUP 1         /* BPF_RB_NO_WAKEUP: user space reads on a timer */
 #define WAKEUP 2            /* BPF_RB_FORCE_WAKEUP */
 #define LOOPBACK 1    /* lo is the first interface of every network namespace */
@@ -57,7 +58,7 @@ struct kept {
 /* From the filter to http_deliver; the record is built in place. */
 struct scratch {
 	struct record record;
-	__u8 data[DATA_MAX];
+	__u8 data[DATA_MAX] __attribute__((aligned(8)));
 	struct scan scan;
 	struct segment segment;
 	/* of http_fast.c */
@@ -71,7 +72,7 @@ struct scratch {
 	__u32 kind, counter, followed;
 	__u32 wanted; /* http_deliver has something to do whatever http_fast says */
 	__u32 tries;  /* to lock the track */
-	__u32 loaded; /* bytes in data */
+	__u32 loaded; /* so many bytes of the payload does `data` begin with */
 	__u32 tail; /* the payload's last four bytes */
 };
 
@@ -166,13 +167,9 @@ static __always_inline void leave_alone(struct segment *g, __u64 *row, __u32 cou
 
 /* Hand over to http_fast, which hands on what is not for it; where there is none (--no-fast-path), to http_deliver.
  * Comes back only when nothing is to be done. */
-static __always_inline void hand_over(struct __sk_buff *skb, struct segment *g, __u32 start, int wanted)
+static __always_inline void hand_over(struct __sk_buff *skb, struct scratch *scratch, struct segment *g, __u32 start,
+				      int wanted)
 {
-	__u32 zero = 0;
-	struct scratch *scratch = scratches.lookup(&zero);
-
-	if (!scratch)
-		return;
 	scratch->segment = *g;
 	scratch->kind = start >> 8;
 	scratch->counter = start & 0xff;
@@ -184,21 +181,36 @@ static __always_inline void hand_over(struct __sk_buff *skb, struct segment *g, 
 		programs.call(skb, PROGRAM_DELIVER);
 }
 
+/* What may be one head is loaded whole: to get at bytes of a payload takes far longer than to copy some more, as most of
+ * what is sent here lies outside of the packet's own memory. Of what is longer only the beginning. */
+static __always_inline __u32 load_start(struct __sk_buff *skb, struct scratch *scratch, const struct segment *g)
+{
+	__u64 n = g->available;
+
+	if (n > HEAD_MAX)
+		n = START_BYTES;
+	if (n < START_BYTES)
+		__builtin_memset(scratch->data, 0, START_BYTES);
+	return n && !LOAD(skb, g->offset, scratch->data, bounded(n, HEAD_MAX)) ? n : 0;
+}
+
 static __always_inline void see_segment(struct __sk_buff *skb, struct segment *g, __u64 *row)
 {
-	__u8 b[32] __attribute__((aligned(8))) = {};
-	__u32 n = g->available < sizeof(b) ? g->available : sizeof(b), start = 0;
+	__u32 zero = 0, start = 0;
+	struct scratch *scratch = scratches.lookup(&zero);
 	int wanted = 1, ends = g->tcp_flags & (TCP_FIN | TCP_RST);
 
+	if (!scratch)
+		return;
+	__u32 n = load_start(skb, scratch, g);
+	scratch->loaded = n;
 	if (n) {
-		if (LOAD(skb, g->offset, b, bounded(n, sizeof(b))))
-			return;
-		__u32 counter = unreadable(b);
+		__u32 counter = unreadable(scratch->data);
 		if (counter) {
 			leave_alone(g, row, counter);
 			return;
 		}
-		start = classify_start(b, n);
+		start = classify_start(scratch->data, n);
 	}
 	if (!start) {
 		struct flow *flow = flows.lookup(&g->flow);
@@ -207,7 +219,7 @@ static __always_inline void see_segment(struct __sk_buff *skb, struct segment *g
 		if (!wanted && !ends && !(g->tcp_flags & TCP_SYN))
 			return;
 	}
-	hand_over(skb, g, start, wanted);
+	hand_over(skb, scratch, g, start, wanted);
 }
 
 /* A new connection has nothing of the old one; but a SYN may also be the old one's, seen again. */

@@ -11,8 +11,13 @@ static __always_inline __u32 load_head(struct __sk_buff *skb, struct scratch *sc
 {
 	if (!n || n > HEAD_MAX || n > scratch->segment.available)
 		return 0;
+	if (n <= scratch->loaded)
+		return n;
 	n = bounded(n, HEAD_MAX);
-	return LOAD(skb, scratch->segment.offset, scratch->data, n) ? 0 : n;
+	if (LOAD(skb, scratch->segment.offset, scratch->data, n))
+		return 0;
+	scratch->loaded = n;
+	return n;
 }
 
 /* The place of the first byte from `at` on that is no visible character, or the '?' where that is `mark`; 0: none. */
@@ -131,6 +136,7 @@ static __always_inline __u32 cut_out(struct __sk_buff *skb, struct scratch *scra
 		return 0;
 	rest = bounded(rest, HEAD_MAX);
 	from &= HEAD_MAX - 1;
+	scratch->loaded = 0;
 	return LOAD(skb, scratch->segment.offset + end, scratch->data + from, rest) ? 0 : from + rest;
 }
 
