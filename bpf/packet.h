@@ -87,11 +87,15 @@ static __always_inline int look(PACKET *packet, __u64 at, void *into, __u32 n, c
 {
 	const __u8 *begin = (void *)(long)packet->data, *end = (void *)(long)packet->data_end;
 
-	*where = begin + at;
-	if (at < NEAR && begin + at + n <= end)
-		return 0;
 	*where = into;
-	return LOAD(packet, at, into, n);
+	if (at >= NEAR)
+		return LOAD(packet, at, into, n);
+	asm volatile("" : "+r"(at)); /* Linux 5.8 forgets what it knew of a number that lay on the stack meanwhile */
+	begin += at & (NEAR - 1);
+	if (begin + n > end)
+		return LOAD(packet, at, into, n);
+	*where = begin;
+	return 0;
 }
 #else
 static __always_inline int look(PACKET *packet, __u64 at, void *into, __u32 n, const void **where)
