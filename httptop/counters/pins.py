@@ -84,7 +84,7 @@ class About(NamedTuple):
 def unpack(raw: bytes) -> About:
     """The inverse of About.pack; HttptopError when another version of httptop wrote it."""
     version, hook, ifindex, made, ingress, egress, namespace, started = ABOUT.unpack(raw)
-    if version != VERSION:
+    if version != VERSION or hook not in tuple(Hook):
         raise HttptopError(f"the counters that run were started by another version of httptop (layout {version})",
                            "stop and start them with one and the same version")
     return About(Hook(hook), ifindex, bool(made), (ingress, egress), namespace, started)
