@@ -1,13 +1,13 @@
-"""Snapshot cells -> the rows that a face shows. Pure; faces filter and sort, the engine never does."""
+"""What rows are made of: groups of Snapshot cells. Pure; faces filter and sort, the engine never does."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+import heapq
+from collections.abc import Iterable, Sequence
 
 from httptop import stats
 from httptop.filters import Filter
-from httptop.snapshot import Cell, InFlightRow, Latency, Process, ProcessRow, Snapshot, UrlRow
+from httptop.snapshot import Cell, InFlightRow, Latency, Process, Snapshot, UrlRow
 
 EVERYTHING = Filter()
 
@@ -102,32 +102,10 @@ class UrlGroup(Group):
             self.pids("client"))
 
 
-def url_groups(snapshot: Snapshot, keep: Filter = EVERYTHING) -> list[UrlGroup]:
-    """One group per (method, host, path), in no order; responses without a request are left out."""
-    groups: dict[tuple[str, str, str], UrlGroup] = {}
-    everything = not keep.active
-    for cell in snapshot.cells:
-        if cell.method and (everything or keep.matches(cell)):
-            key = (cell.method, cell.host, cell.path)
-            group = groups.get(key)
-            if group is None:
-                group = groups[key] = UrlGroup(*key)
-            group.add(cell)
-    return list(groups.values())
-
-
-def total(snapshot: Snapshot, keep: Filter = EVERYTHING) -> Group:
-    """All that the filter keeps, as one group."""
-    group, everything = Group(), not keep.active
-    for cell in snapshot.cells:
-        if cell.method and (everything or keep.matches(cell)):
-            group.add(cell)
-    return group
-
-
-def by_requests(groups: Iterable[UrlGroup]) -> list[UrlGroup]:
-    """Most requests first, then by name."""
-    return sorted(groups, key=lambda group: (-group.requests, group.host, group.path, group.method))
+def by_requests(groups: Sequence[UrlGroup], most: int | None = None) -> list[UrlGroup]:
+    """Most requests first, then by name; `most` of them."""
+    most = len(groups) if most is None else most
+    return heapq.nsmallest(most, groups, key=lambda group: (-group.requests, group.host, group.path, group.method))
 
 
 def ends(cell: Cell, roles: tuple[str, ...]) -> Iterable[tuple[Process | None, str]]:
@@ -141,21 +119,6 @@ def ends(cell: Cell, roles: tuple[str, ...]) -> Iterable[tuple[Process | None, s
         yield cell.client, "client"
 
 
-def process_groups(snapshot: Snapshot, keep: Filter = EVERYTHING) -> dict[tuple[Process | None, str], Group]:
-    """(process, role) -> its cells; process None: served by no process that is known here."""
-    groups: defaultdict[tuple[Process | None, str], Group] = defaultdict(Group)
-    roles, everything = keep.roles, not keep.active
-    for cell in snapshot.cells:
-        if cell.method and (everything or keep.matches(cell)):
-            for process, role in ends(cell, roles):
-                if everything or keep.shows(process):
-                    groups[process, role].add(cell)
-    if not keep.active:
-        for row in snapshot.accepts:
-            groups[row.process, "server"]  # a process that accepted but was asked nothing is worth a row
-    return dict(groups)
-
-
 def process_group(snapshot: Snapshot, process: Process | None, role: str) -> Group:
     """The cells of one process in one role."""
     group, wanted = Group(), (process, role)
@@ -163,22 +126,6 @@ def process_group(snapshot: Snapshot, process: Process | None, role: str) -> Gro
         if cell.method and wanted in ends(cell, (role,)):
             group.add(cell)
     return group
-
-
-def processes(snapshot: Snapshot, keep: Filter = EVERYTHING) -> list[ProcessRow]:
-    """One row per (process, role), most requests first; process None: served by no process that is known here."""
-    accepts = {row.process: row for row in snapshot.accepts}
-    how: defaultdict[tuple[Process | None, str], list[tuple[str, int]]] = defaultdict(list)
-    for row in snapshot.attribution:
-        how[row.process, row.role].append((row.how, row.exchanges))
-    rows = []
-    for (process, role), group in process_groups(snapshot, keep).items():
-        accepted = accepts.get(process) if process is not None and role == "server" else None
-        rows.append(ProcessRow(
-            process, role, group.requests, group.recent / snapshot.rate_window_s, group.methods(), group.statuses(),
-            accepted.accepts if accepted else 0, accepted.accepts_per_s if accepted else 0.0,
-            group.latency_ms(), tuple(sorted(how[process, role]))))
-    return sorted(rows, key=lambda row: (-row.requests, row.role, row.process.pid if row.process else 0))
 
 
 def in_flight(snapshot: Snapshot, keep: Filter = EVERYTHING) -> list[InFlightRow]:

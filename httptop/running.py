@@ -1,4 +1,4 @@
-"""Rows that are kept from Snapshot to Snapshot. Pure.
+"""Snapshot cells -> the rows that a face shows, kept from Snapshot to Snapshot. Pure.
 
 The engine gives the same Cell object again while nothing in it changes, and all that a row shows is a sum: so of ten
 thousand cells only those are counted again that changed.
@@ -19,11 +19,11 @@ ProcessKey = tuple["Process | None", str]
 class Tally:
     """Sums over many cells, from which a cell can be taken away again."""
 
-    __slots__ = ("cells", "failed_now", "latency", "latency_max_ns", "methods_", "now", "recent", "requests",
+    __slots__ = ("cells", "latency", "latency_max_ns", "methods_", "now", "recent", "requests",
                  "responses", "statuses_")
 
     def __init__(self) -> None:
-        self.cells = self.requests = self.responses = self.recent = self.failed_now = self.latency_max_ns = 0
+        self.cells = self.requests = self.responses = self.recent = self.latency_max_ns = 0
         self.methods_: dict[str, int] = {}
         self.statuses_: dict[int, int] = {}
         self.now: dict[str, int] = {}  # recent requests by class of their answer
@@ -139,7 +139,7 @@ class Running:
             del self._urls[key]
 
     def urls(self) -> list[UrlGroup]:
-        """One group per (method, host, path), in no order."""
+        """One group per (method, host, path), in no order; responses without a request are left out."""
         return list(self._urls.values())
 
     def methods(self) -> tuple[str, ...]:
@@ -147,7 +147,10 @@ class Running:
         return tuple(name for name, _ in sorted(self.total.methods(), key=lambda item: (-item[1], item[0])))
 
     def processes(self, snapshot: Snapshot) -> list[ProcessRow]:
-        """As `rollup.processes`, of the Snapshot whose cells were taken last."""
+        """One row per (process, role), most requests first; process None: served by no process that is known here.
+
+        `snapshot`: the one whose cells were taken last.
+        """
         accepts = {row.process: row for row in snapshot.accepts}
         how: dict[ProcessKey, list[tuple[str, int]]] = {}
         for row in snapshot.attribution:

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from httptop import rollup, sorting
 from httptop.filters import Filter
-from httptop.snapshot import InFlightRow, ProcessRow, Snapshot, UrlRow
+from httptop.running import Running
+from httptop.snapshot import Cell, InFlightRow, ProcessRow, Snapshot, UrlRow
 
 
-@dataclass(frozen=True, slots=True)
 class View:
-    """Which part of a Snapshot to print, and in which order. `rows` bounds each list; `ports` is only told."""
+    """Which part of the Snapshots of one capture to print, and in which order.
 
-    keep: Filter = rollup.EVERYTHING
-    ports: frozenset[int] = frozenset()
-    sort: str = sorting.DEFAULT
-    rows: int | None = None
+    `rows` bounds each list; `ports` is only told.
+    """
+
+    def __init__(self, keep: Filter = rollup.EVERYTHING, ports: frozenset[int] = frozenset(),
+                 sort: str = sorting.DEFAULT, rows: int | None = None) -> None:
+        self.keep, self.ports, self.sort, self.rows = keep, ports, sort, rows
+        self._running = Running(keep)
+        self._taken: tuple[Cell, ...] = ()
+
+    def _rows(self, snapshot: Snapshot) -> Running:
+        if snapshot.cells is not self._taken:
+            self._running.take(snapshot.cells)
+            self._taken = snapshot.cells
+        return self._running
 
     def urls(self, snapshot: Snapshot, most: int | None) -> tuple[list[UrlRow], int]:
         """The first `most` URL rows in order, and how many more there are. Those are not made if that can be told."""
-        groups = rollup.by_requests(rollup.url_groups(snapshot, self.keep))
-        wanted = groups[:most] if self.sort == sorting.DEFAULT else groups
-        rows = [group.row(snapshot.rate_window_s) for group in wanted]
-        shown = sorting.urls(rows, self.sort)[:most]
+        groups = self._rows(snapshot).urls()
+        wanted = rollup.by_requests(groups, most if self.sort == sorting.DEFAULT else None)
+        shown = sorting.urls([group.row(snapshot.rate_window_s) for group in wanted], self.sort)[:most]
         return shown, len(groups) - len(shown)
 
     def processes(self, snapshot: Snapshot) -> list[ProcessRow]:
         """All process rows in order, not yet bounded."""
-        return sorting.processes(rollup.processes(snapshot, self.keep), self.sort)
+        return sorting.processes(self._rows(snapshot).processes(snapshot), self.sort)
 
     def in_flight(self, snapshot: Snapshot) -> list[InFlightRow]:
         """Oldest first, not yet bounded."""
         return rollup.in_flight(snapshot, self.keep)
-
-
-EVERYTHING = View()

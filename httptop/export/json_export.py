@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
 
-from httptop.export import EVERYTHING, View
+from httptop.export import View
 from httptop.snapshot import InFlightRow, Latency, Process, ProcessRow, Snapshot, UrlRow
 
 SCHEMA = "httptop.snapshot/1"
@@ -24,12 +24,12 @@ def rfc3339(epoch_ns: int) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def dumps(snapshot: Snapshot, view: View = EVERYTHING) -> str:
+def dumps(snapshot: Snapshot, view: View) -> str:
     """One line of ASCII: what the network sent stays escaped, so that it is harmless on a terminal too."""
     return json.dumps(snapshot_object(snapshot, view), allow_nan=False) + "\n"
 
 
-def snapshot_object(snapshot: Snapshot, view: View = EVERYTHING) -> Json:
+def snapshot_object(snapshot: Snapshot, view: View) -> Json:
     """`view` is about urls, processes and in_flight; totals and losses stay whole."""
     return {
         "schema": SCHEMA,

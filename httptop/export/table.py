@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import TypeAlias
 
 from httptop import render
-from httptop.export import EVERYTHING, View
+from httptop.export import View
 from httptop.filters import Filter
 from httptop.render import ASCII, UNICODE, Glyphs
 from httptop.snapshot import Latency, ProcessRow, Snapshot, UrlRow
@@ -21,7 +21,7 @@ _URLS: Line = ("METHOD", "REQS", "REQ/S", "2XX", "3XX", "4XX", "5XX", "P50", "P9
 _PROCESSES: Line = ("PID", "ROLE", "REQS", "REQ/S", "ACC/S", "4XX", "5XX", "P50", "P95", "COMM", "METHODS")
 
 
-def render_table(snapshot: Snapshot, view: View = EVERYTHING, *, width: int = 80, ascii_only: bool = False) -> str:
+def render_table(snapshot: Snapshot, view: View, *, width: int = 80, ascii_only: bool = False) -> str:
     """Header, URLs, processes; `width` bounds every line. Ends with an empty line."""
     glyphs = ASCII if ascii_only else UNICODE
     width = max(width, WIDTH_MIN)

@@ -15,7 +15,7 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from httptop import render, rollup
+from httptop import render
 from httptop.errors import UsageError
 from httptop.filters import Term
 from httptop.filters import parse as parse_filter
@@ -155,7 +155,7 @@ def delay_choices(now_s: float) -> list[Choice[float]]:
 def process_choices(view: View, look: Look) -> list[Choice[Term]]:
     """Every process that was seen, the busiest first."""
     choices = {}
-    for row in rollup.processes(view.snapshot) if view.snapshot else ():
+    for row in view.everybody:
         if row.process is not None and row.process.pid not in choices:
             line: Line = ((f"{row.process.pid:>7}  ", "text"),
                           (f"{render.clean(row.process.comm, 18, look.glyphs):<18} ", "strong"),

@@ -35,8 +35,9 @@ class View:
         self.paused = False
         self.trends, self.history = Trends(), History()
         self.urls: list[UrlGroup] = []
-        self.all_urls: list[UrlGroup] = []  # whatever the filter
+        self.all_urls: list[UrlGroup] = []  # whatever the filter, as everybody
         self.processes: list[ProcessRow] = []
+        self.everybody: list[ProcessRow] = []
         self.in_flight: list[InFlightRow] = []
         self.exchanges: list[Exchange] = []
         self.methods: tuple[str, ...] = ()
@@ -105,8 +106,8 @@ class View:
         self.urls = self._kept.urls() if self.keep.active else self.all_urls
         self.processes = self._kept.processes(snapshot)
         if fresh:
-            everybody = self.processes if self._kept is self._all else self._all.processes(snapshot)
-            self.history.add(snapshot, self.all_urls, everybody)
+            self.everybody = self.processes if self._kept is self._all else self._all.processes(snapshot)
+            self.history.add(snapshot, self.all_urls, self.everybody)
         self.in_flight = rollup.in_flight(snapshot, self.keep)
         self.exchanges = _passing(snapshot.exchanges, self.keep)
         self.methods = self._kept.methods()

@@ -66,8 +66,8 @@ def full() -> Snapshot:
     )
 
 
-def json_of(snapshot: Snapshot, view: View = export.EVERYTHING) -> dict[str, Any]:
-    parsed: dict[str, Any] = json.loads(json_export.dumps(snapshot, view))
+def json_of(snapshot: Snapshot, view: View | None = None) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(json_export.dumps(snapshot, view or View()))
     VALIDATOR.validate(parsed)
     return parsed
 
@@ -120,7 +120,7 @@ def test_nothing_seen_is_valid_too() -> None:
 
 def test_hostile_text_stays_escaped() -> None:
     """JSON is ASCII on one line, whatever hosts and paths hold: escape sequences reach no terminal."""
-    line = json_export.dumps(full())
+    line = json_export.dumps(full(), View())
     assert line.isascii()
     assert line.endswith("}\n")
     assert line[:-1].isprintable()
@@ -152,7 +152,7 @@ def test_rows_and_order() -> None:
 def test_table_fits(width: int, ascii_only: bool) -> None:
     """No line is wider than asked for, and none holds a control character."""
     hostile = full()._replace(source=SourceInfo("file", (), "x\x1b[2J\xe9.pcap"))
-    text = table.render_table(hostile, width=width, ascii_only=ascii_only)
+    text = table.render_table(hostile, View(), width=width, ascii_only=ascii_only)
     assert max(map(len, text.splitlines())) <= width
     assert all(line.isprintable() for line in text.splitlines())
     assert text.isascii() or not ascii_only
@@ -160,7 +160,7 @@ def test_table_fits(width: int, ascii_only: bool) -> None:
 
 def test_table_tells_the_same_numbers() -> None:
     """Header, URL rows and process rows carry the exact counts."""
-    lines = table.render_table(full(), width=120).splitlines()
+    lines = table.render_table(full(), View(), width=120).splitlines()
     assert "127 requests:  GET 100  HEAD 7  POST 20" in lines
     assert "nothing lost" in lines
     assert [line.split()[:2] for line in lines if "shop.example" in line] == [["GET", "100"], ["POST", "20"]]
@@ -179,7 +179,7 @@ def test_table_is_bounded_and_says_so() -> None:
 def test_table_tells_losses() -> None:
     """A table of an incomplete snapshot says what was lost and what to do."""
     lossy = full()._replace(losses=(LossRow("ring_request", 30, "narrow it with --port"),), completeness=0.81)
-    text = table.render_table(lossy)
+    text = table.render_table(lossy, View())
     assert "INCOMPLETE: 81.0% of the requests are in the tables" in text
     assert "30 lost, ring_request: narrow it with --port" in text
     assert "nothing lost" not in text

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from httptop import rollup
 from httptop.export import View
 from httptop.filters import Filter, parse
-from httptop.snapshot import AcceptRow, AttributionRow, Cell, InFlightRow, Process, Snapshot, UrlRow
+from httptop.snapshot import AcceptRow, AttributionRow, Cell, InFlightRow, Process, ProcessRow, Snapshot, UrlRow
+from tests.support.rolled import rolled_up
 
 SERVER = Process(1, "nginx", 1.0)
 CLIENT = Process(2, "curl", 2.0)
@@ -26,6 +27,11 @@ def urls(snapshot: Snapshot, keep: Filter = rollup.EVERYTHING) -> list[UrlRow]:
     return View(keep).urls(snapshot, None)[0]
 
 
+def processes(snapshot: Snapshot, keep: Filter = rollup.EVERYTHING) -> list[ProcessRow]:
+    """All rows."""
+    return View(keep).processes(snapshot)
+
+
 @given(CELLS)
 def test_url_rows_add_up(cells: list[Cell]) -> None:
     """The rows of all URLs together have every request once, most first, and every cell's numbers."""
@@ -38,16 +44,17 @@ def test_url_rows_add_up(cells: list[Cell]) -> None:
     assert sum(n for row in rows for _, n in row.statuses) == sum(c.responses for c in asked if c.status)
     assert abs(sum(row.rate_per_s for row in rows) - sum(cell.recent for cell in asked) / 5) < 1e-6
     assert [row.requests for row in rows] == sorted((row.requests for row in rows), reverse=True)
-    total = rollup.total(snapshot)
-    assert total.requests == sum(row.requests for row in rows)
-    assert total.errors == sum(c.responses for c in asked if c.status and c.status >= 400)
-    assert total.failed_now == sum(c.recent for c in asked if c.status and c.status >= 500)
+    rolled = rolled_up(snapshot)
+    groups = rolled.urls()
+    assert rolled.total.requests == sum(row.requests for row in rows)
+    assert sum(group.errors for group in groups) == sum(c.responses for c in asked if c.status and c.status >= 400)
+    assert sum(group.failed_now for group in groups) == sum(c.recent for c in asked if c.status and c.status >= 500)
 
 
 @given(CELLS)
 def test_process_rows_add_up(cells: list[Cell]) -> None:
     """A request stands once under its server, once under its client; under nobody only if no process is known."""
-    rows = rollup.processes(Snapshot(cells=tuple(cells)))
+    rows = processes(Snapshot(cells=tuple(cells)))
     asked = [cell for cell in cells if cell.method]
     for role, end in (("server", lambda cell: cell.server), ("client", lambda cell: cell.client)):
         known = sum(row.requests for row in rows if row.role == role and row.process)
@@ -64,15 +71,15 @@ def test_filtering_is_the_same_as_leaving_out(cells: list[Cell], text: str) -> N
     passing = Snapshot(cells=tuple(cell for cell in cells if keep.matches(cell)))
     snapshot = Snapshot(cells=tuple(cells))
     assert urls(snapshot, keep) == urls(passing)
-    assert rollup.processes(snapshot, keep) == rollup.processes(passing)
+    assert processes(snapshot, keep) == processes(passing)
 
 
 def test_one_process_alone() -> None:
     """Filtered by pid there are the rows of that process, without its peers."""
     cells = (Cell("GET", "a", "/", 200, SERVER, CLIENT, 3, 3),)
-    rows = rollup.processes(Snapshot(cells=cells), parse("pid:1"))
+    rows = processes(Snapshot(cells=cells), parse("pid:1"))
     assert [(row.process, row.role, row.requests) for row in rows] == [(SERVER, "server", 3)]
-    rows = rollup.processes(Snapshot(cells=cells), parse("role:client"))
+    rows = processes(Snapshot(cells=cells), parse("role:client"))
     assert [(row.process, row.role) for row in rows] == [(CLIENT, "client")]
 
 
@@ -82,7 +89,7 @@ def test_accepts_and_attribution() -> None:
         cells=(Cell("GET", "a", "/", 200, SERVER, None, 3, 3),),
         accepts=(AcceptRow(SERVER, 7, 1.5), AcceptRow(CLIENT, 1, 0.2)),
         attribution=(AttributionRow(SERVER, "server", "recv", 2), AttributionRow(SERVER, "server", "accept", 1)))
-    rows = rollup.processes(snapshot)
+    rows = processes(snapshot)
     assert [(row.process, row.role, row.accepts, row.accepts_per_s) for row in rows] == [
         (SERVER, "server", 7, 1.5), (CLIENT, "server", 1, 0.2)]
     assert rows[0].attribution == (("accept", 1), ("recv", 2))
@@ -103,9 +110,9 @@ def test_latency_of_a_row() -> None:
     cells = (Cell("GET", "a", "/", 200, SERVER, None, 9, 9, latency=((700, 9),), latency_max_ns=10**9),
              Cell("GET", "a", "/", 500, SERVER, None, 1, 1, latency=((900, 1),), latency_max_ns=10**10))
     row = urls(Snapshot(cells=cells))[0]
-    group = rollup.url_groups(Snapshot(cells=cells))[0]
+    group = rolled_up(Snapshot(cells=cells)).urls()[0]
     assert group.histogram() == ((700, 9), (900, 1))
-    assert row.latency_ms == group.latency_ms()
+    assert row.latency_ms == group.latency_ms() == processes(Snapshot(cells=cells))[0].latency_ms
     assert row.latency_ms is not None
     assert row.latency_ms.p50 < row.latency_ms.p95 <= row.latency_ms.max == 10**4
     assert row.servers == (1,)

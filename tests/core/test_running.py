@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from httptop import rollup
 from httptop.filters import parse
 from httptop.rollup import UrlGroup
 from httptop.running import Running
 from httptop.snapshot import AcceptRow, AttributionRow, Cell, Process, Snapshot
+from tests.support.rolled import rolled_up
 
 PROCESSES = (Process(1, "nginx", 1.0), Process(2, "curl", 2.0), None)
 
@@ -67,12 +67,11 @@ def test_same_as_made_anew(terms: str, seed: int) -> None:
         snapshot = Snapshot(cells=cells, rate_window_s=5.0, accepts=(AcceptRow(PROCESSES[0], 3, 0.5),),
                             attribution=(AttributionRow(PROCESSES[0], "server", "recv", 9),))
         running.take(cells)
-        assert url_rows(running.urls()) == url_rows(rollup.url_groups(snapshot, keep))
-        total = rollup.total(snapshot, keep)
-        assert (running.total.requests, running.total.recent) == (total.requests, total.recent)
-        assert running.total.classes_now() == total.classes_now()
-        rows = rollup.processes(snapshot, keep)
-        for made, kept in zip(rows, running.processes(snapshot), strict=True):
+        anew = rolled_up(snapshot, keep)
+        assert url_rows(running.urls()) == url_rows(anew.urls())
+        assert (running.total.requests, running.total.recent) == (anew.total.requests, anew.total.recent)
+        assert running.total.classes_now() == anew.total.classes_now()
+        for made, kept in zip(anew.processes(snapshot), running.processes(snapshot), strict=True):
             key = (made.process, made.role)
             slowest[key] = max(slowest.get(key, 0), made.latency_ms.max if made.latency_ms else 0)
             assert kept._replace(latency_ms=None) == made._replace(latency_ms=None)

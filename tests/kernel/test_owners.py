@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from httptop import rollup, worker
+from httptop import worker
 from httptop.capture import btf
 from httptop.capture.live import LiveSource
 from httptop.capture.system import identify
 from httptop.engine import Engine
+from httptop.export import View
 from httptop.records import Counter, How
 from httptop.snapshot import ProcessRow
 from tests.support.clients import Client, client
@@ -230,7 +231,7 @@ def test_each_source_alone(place: Namespace, tmp_path: Path, source: How, server
         caller.ask(5)
         server.wait(5)
         until(lambda: engine.feed(live.read(0)) or engine.snapshot(0).totals.responses == 5, "five responses")
-        found = {row.role: row for row in rollup.processes(worker.finish(live, engine)) if row.requests}
+        found = {row.role: row for row in View().processes(worker.finish(live, engine)) if row.requests}
     pids = {"server": server.process.pid, "client": caller.pid}
     for role, known in (("server", server_known), ("client", client_known)):
         if known:
@@ -256,7 +257,7 @@ def test_reads_alone_of_many_connections(place: Namespace, tmp_path: Path, descr
                 pids.append(caller.pid)
         server.wait(sum(asked))
         until(lambda: engine.feed(live.read(0)) or engine.snapshot(0).totals.responses == sum(asked), "all responses")
-        found = [row for row in rollup.processes(worker.finish(live, engine)) if row.requests]
+        found = [row for row in View().processes(worker.finish(live, engine)) if row.requests]
     assert {(row.role, row.process and row.process.pid, row.requests) for row in found} == {
         ("server", server.process.pid, sum(asked)), *(("client", *one) for one in zip(pids, asked, strict=True))}
 
@@ -271,7 +272,7 @@ def test_open_connections_of_other_namespaces(cable: Site, tmp_path: Path) -> No
             engine = Engine(live.info, 0, identify, live.owner)
             caller.ask(5)
             until(lambda: engine.feed(live.read(0)) or engine.snapshot(0).totals.responses == 5, "five responses")
-            found = {row.role: row for row in rollup.processes(worker.finish(live, engine)) if row.requests}
+            found = {row.role: row for row in View().processes(worker.finish(live, engine)) if row.requests}
         finally:
             live.close()
     assert told(found["server"]) == (server.process.pid, 5, (("sock_diag", 5),))

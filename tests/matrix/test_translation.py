@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from httptop import rollup, worker
+from httptop import worker
 from httptop.capture.live import LiveSource
 from httptop.capture.system import identify
 from httptop.engine import Engine
+from httptop.export import View
 from httptop.snapshot import ProcessRow
 from tests.support.clients import client
 from tests.support.net import Namespace, ip, namespace
@@ -82,7 +83,7 @@ def test_nobody_behind_a_translation(router: tuple[Namespace, Namespace, Namespa
             with client(asking, "10.85.1.1", port=PUBLIC) as caller:
                 caller.ask(5)
             until(lambda: engine.feed(live.read(0)) or engine.snapshot(0).totals.responses == 5, "five responses")
-            (row,) = [row for row in rollup.processes(worker.finish(live, engine)) if row.requests]
+            (row,) = [row for row in View().processes(worker.finish(live, engine)) if row.requests]
         finally:
             live.close()
     assert told(row) == (None, 5, (("unknown: translated", 5),))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from httptop import render, rollup, stats
+from httptop import render, stats
 from httptop.records import endpoint
 from httptop.snapshot import AcceptRow, Cell, Process, Snapshot
 from httptop.tui import sections
 from httptop.tui.history import FOLLOWED_MAX, SLOW_KEPT, SLOW_S, URLS_MAX, History
 from httptop.tui.trends import url_key
+from tests.support.rolled import rolled_up
 from tests.tui import snapshots
 
 SERVER = Process(7, "web", 1.0)
@@ -23,7 +24,8 @@ def snapshot(second: float, **cells: tuple[int, ...]) -> Snapshot:
 
 
 def add(history: History, now: Snapshot) -> None:
-    history.add(now, rollup.url_groups(now), rollup.processes(now))
+    rows = rolled_up(now)
+    history.add(now, rows.urls(), rows.processes(now))
 
 
 def test_latency_is_that_of_the_time_between_refreshes() -> None:
@@ -105,4 +107,4 @@ def test_graph_of_slowness_fits() -> None:
     assert all(sum(len(text) for text, _ in line) <= 50 for line in lines)
     assert lines[0][0][0].strip() == "3.0 s"
     assert "nothing" in sections.slowness([0.0], 50, render.UNICODE)[0][0][0]
-    assert url_key(rollup.url_groups(snapshots.calm())[0])[0] == "GET"
+    assert url_key(rolled_up(snapshots.calm()).urls()[0])[0] == "GET"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from httptop import rollup
 from httptop.paths import grouped
 from httptop.tui import reshape
+from tests.support.rolled import rolled_up
 from tests.tui import snapshots
 
 
@@ -40,5 +40,5 @@ def test_since_keeps_the_difference() -> None:
     after = snapshots.later(before, growth=1.5)
     rest = reshape.since(after, before)
     assert rest.totals.requests == sum(cell.requests for cell in rest.cells)
-    assert rollup.total(rest).requests == rollup.total(after).requests - rollup.total(before).requests
+    assert rolled_up(rest).total.requests == rolled_up(after).total.requests - rolled_up(before).total.requests
     assert rest.lost == 0
