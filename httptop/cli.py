@@ -58,10 +58,9 @@ class World:
         """Columns for plain tables."""
         if self.environ.get("COLUMNS", "").isdigit():
             return int(self.environ["COLUMNS"])
-        try:
+        with contextlib.suppress(OSError):
             return os.get_terminal_size(1).columns
-        except OSError:
-            return WIDTH_OF_NO_TERMINAL
+        return WIDTH_OF_NO_TERMINAL
 
     def write(self, text: str) -> None:
         """All of `text` to standard output, past Python's buffer: it is there when this returns."""
@@ -124,10 +123,11 @@ class World:
         from httptop.capture.system import identify
         from httptop.engine import Engine
         from httptop.owners import not_found
+        from httptop.worker import rest_collector
 
         def engine(source: Source) -> Engine:
-            live = source.info.kind == "live"
-            ask = (identify, source.owner) if live else (_nobody, not_found)
+            rest_collector()
+            ask = (identify, source.owner) if source.info.kind == "live" else (_nobody, not_found)
             made = Engine(source.info, source.epoch_offset_ns, *ask, keep_query=options.keep_query, board=source.board,
                           exchanges=exchanges, recent=recent)
             made.path_of = paths.counted(keep_query=options.keep_query, group=options.group_paths)
@@ -143,7 +143,7 @@ class World:
 
     def screen(self, source: Source, options: Options) -> int:
         """Show the live screen until the user leaves it; the exit code."""
-        gc.disable()  # until the first paint: there is no garbage, and looking for it takes a tenth of the time
+        gc.disable()  # until the source is open: there is no garbage, and looking for it takes a tenth of the time
         from httptop.counters import readings
         from httptop.tui.app import HttptopApp
         from httptop.worker import Worker

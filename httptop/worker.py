@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import deque
@@ -14,10 +15,21 @@ from httptop.snapshot import Exchange, Snapshot
 
 READ_S = 0.1  # how long a read may take: bounds how late a stop is heard
 STOP_S = 2.0  # after that long the thread is left to die with the process
+GARBAGE = (50_000, 20, 100)  # thresholds of the collector
 EARLY_S = (0.0, 0.25)  # a screen says at once that it watches, and shows what there is soon, whatever its delay
 
 MakeEngine = Callable[[Source], Engine]
 Publish = Callable[["Snapshot | HttptopError"], None]
+
+
+def rest_collector() -> None:
+    """For who is about to feed an Engine: what there is by now stays, and hardly anything to come is a cycle.
+
+    To look for garbage as often as usual takes a sixth of the time, and makes a screen of 10,000 rows stutter.
+    """
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
+    gc.enable()  # the screen starts without
 
 
 def stream(source: Source, make_engine: MakeEngine, delay_s: Callable[[], float], stop: threading.Event,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import gc
 import itertools
 import os
 import stat
@@ -61,7 +60,6 @@ class PcapSource:
             self.close()
             raise HttptopError(f"{self._path!r} is not a pcap or pcapng file", "Captures of tcpdump -w are.")
         self._packets = packets
-        gc.set_threshold(100_000, 50, 1000)  # nearly nothing of what comes now is a cycle: a twentieth of the time
 
     def read(self, timeout_s: float) -> Batch:
         """At most BATCH_PACKETS packets. A slow pipe ends a batch at the packet after `timeout_s`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import threading
@@ -121,8 +120,6 @@ class HttptopApp(App[None]):
         self.call_after_refresh(self._start_worker)
 
     def _start_worker(self) -> None:
-        gc.freeze()  # modules stay: looking through them for garbage makes a screen of 10,000 rows stutter
-        gc.enable()  # cli.py stops it until the first paint
         if self._stopping is None:
             self._worker.start(self.publish)
 
