@@ -69,10 +69,9 @@ class Recent:
 
 
 class MutableCell:
-    """A Cell that is being counted. `answers`: the cells of the same URL by (status, ends), to find them fast."""
+    """A Cell that is being counted. `dirty`: it may not be any more what `frozen` says."""
 
-    __slots__ = ("_frozen", "answers", "bytes", "dirty", "into", "key", "latency", "latency_max", "recent",
-                 "responses")
+    __slots__ = ("bytes", "dirty", "frozen", "into", "key", "latency", "latency_max", "recent", "responses")
 
     def __init__(self, key: Key) -> None:
         self.key = key
@@ -81,8 +80,7 @@ class MutableCell:
         self.recent = Recent()  # requests
         self.dirty = True
         self.into: MutableCell | None = None  # where it was folded
-        self.answers: dict[tuple[int, bytes, bytes], MutableCell] = {}
-        self._frozen: Cell | None = None
+        self.frozen = Cell(*key)
 
     def answered(self, latency_ns: int) -> None:
         """Count a request with its final response, `latency_ns` after it."""
@@ -117,12 +115,12 @@ class MutableCell:
         """As a Cell, with `waiting` requests more that are in flight; the same object again while nothing changes."""
         recent = self.recent.since(mark, base) + waiting
         requests = self.recent.total + waiting
-        frozen = self._frozen
-        if frozen is None or self.dirty or recent != frozen.recent or requests != frozen.requests:
-            frozen = self._frozen = Cell(*self.key, requests, self.responses, recent, tuple(self.latency.items()),
-                                         self.latency_max, self.bytes)
-            self.dirty = False
-        return frozen
+        before, now = self.frozen, (requests, self.responses, recent, self.bytes)
+        if (before.requests, before.responses, before.recent, before.response_bytes) != now:
+            self.frozen = Cell(*self.key, requests, self.responses, recent, tuple(self.latency.items()),
+                               self.latency_max, self.bytes)
+        self.dirty = recent > 0  # which it will not be for ever
+        return self.frozen
 
 
 class Cells:
@@ -171,5 +169,8 @@ class Cells:
 
     def freeze(self, mark: int, base: int, waiting: Mapping[MutableCell, int]) -> tuple[Cell, ...]:
         """All cells that hold anything; `waiting`: requests in flight."""
-        frozen = (cell.freeze(mark, base, waiting.get(cell, 0)) for cell in self._cells.values())
-        return tuple(cell for cell in frozen if cell.requests or cell.responses)
+        for cell in waiting:
+            cell.dirty = True
+        frozen = [cell.freeze(mark, base, waiting.get(cell, 0)) if cell.dirty else cell.frozen
+                  for cell in self._cells.values()]
+        return tuple([cell for cell in frozen if cell.requests or cell.responses])

@@ -95,6 +95,8 @@ def test_what_waits_is_in_flight_and_in_the_tables() -> None:
     assert [row.path for row in after.in_flight] == ["/2"]
     assert cells(after)["GET", "/1?secret", 200].requests == 1
     assert sum(cell.requests for cell in after.cells) == 2
+    reading.see(talk.frame(1, OK), talk.frame(0, get("/1?secret")))
+    assert cells(reading.snapshot())["GET", "/1?secret", None].requests == 1
 
 
 @pytest.mark.parametrize(("sender", "flags"), [(1, FIN | ACK), (1, RST), (0, RST)])
