@@ -44,15 +44,14 @@ def is_plain_request(request: Request, data: bytes) -> bool:
 
 
 @functools.lru_cache(maxsize=RECENT_MAX)
-def masked_answer(head: bytes) -> tuple[bytes, bytes]:
-    """Without decimal digits, and without values; most of those that come in one second are the same."""
-    return masked(head, Kept(STATUS_BYTES), Masked.DECIMAL), masked(head, Kept(STATUS_BYTES), Masked.VALUES)
+def masked_answer(head: bytes, what: Masked) -> bytes:
+    """Masked behind its status; many of those that come in one second are the same."""
+    return masked(head, Kept(STATUS_BYTES), what)
 
 
-def host_of(request: Request, data: bytes, end: int) -> Span:
-    """Where the value of Host is in a request whose target ends at `end`; None: its values must be what they are."""
-    host = _behind_target(data[end:]).host
-    return (host[0] + end, host[1] + end) if host is not None and request.method not in _WITH_BODY else None
+def host_of(request: Request, behind: bytes) -> Span:
+    """Where the value of Host is in what is behind the target; None: its values must be what they are."""
+    return _behind_target(behind).host if request.method not in _WITH_BODY else None
 
 
 class _Behind(NamedTuple):
@@ -71,17 +70,17 @@ def _behind_target(rest: bytes) -> _Behind:
     return _Behind(host.span(1) if host is not None and plain else None, without_values(rest))
 
 
-def left_of(data: bytes, begin: int, end: int, host: Span) -> tuple[bytes, Kept]:
-    """What is left of a request without what is between, its values masked, and what of it is not.
+@functools.lru_cache(maxsize=RECENT_MAX)
+def left_of(before: bytes, behind: bytes, host: Span) -> tuple[bytes, Kept]:
+    """What is left of a request, its values masked, and what of it is not.
 
-    `end`: that of its target.
+    `before`: its beginning, as far as it is not cut out; `behind`: its target.
     """
-    before, behind = data[:begin], data[end:]
     left = before + behind
     if host is None:
         return left, ALL_KEPT
-    removed = end - begin
-    kept = Kept(_up(begin + len(" HTTP/1.1")), host[0] - removed & ~7, _up(host[1] - removed))
+    begin = len(before)
+    kept = Kept(_up(begin + len(" HTTP/1.1")), begin + host[0] & ~7, _up(begin + host[1]))
     if b":" in before:  # for the kernel a value begins there
         return masked(left, kept), kept
     return restored(before + _behind_target(behind).masked, left, kept), kept

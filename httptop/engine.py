@@ -167,7 +167,7 @@ class Engine:
         if pending is None:
             if not interim:
                 self._events["responses_alone"] += 1
-                flow.answer = self._cell("", "", "", status, self._ends(flow, ts_ns), ts_ns)
+                flow.answer = self._cell("", "", "", status, *self._owned(flow, ts_ns))
                 flow.answer.responses += 1
                 flow.answer.dirty = True
             return
@@ -202,7 +202,7 @@ class Engine:
         cell = self._request_cell(flow, pending)
         cell.recent.total += 1
         cell.dirty = True
-        for attributed in self._attributed(self._ends(flow, pending.end_ns), pending.end_ns):
+        for attributed in self._attributed(*self._owned(flow, pending.end_ns)):
             attributed.total += 1
 
     def on_resync(self) -> None:
@@ -225,9 +225,7 @@ class Engine:
     def _identified(self, ends: tuple[bytes, bytes], ts_ns: int) -> tuple[Owned, Owned]:
         return self._owners.process(ends[0], ts_ns), self._owners.process(ends[1], ts_ns)
 
-    def _cell(self, method: str, host: str, path: str, status: int | None, ends: tuple[bytes, bytes],
-              ts_ns: int) -> MutableCell:
-        server, client = self._identified(ends, ts_ns)
+    def _cell(self, method: str, host: str, path: str, status: int | None, server: Owned, client: Owned) -> MutableCell:
         return self._cells.get((method, host, path, status, server.process, client.process))
 
     def _answered(self, head: Request, status: int, ends: tuple[bytes, bytes], ts_ns: int) -> Answered:
@@ -235,18 +233,18 @@ class Engine:
         memo = (head.method, head.host, head.target, status, *ends, ts_ns >> 30)  # processes are looked at each second
         known = self._memo.get(memo)
         if known is None or known[0].into is not None:
-            cell = self._cell(head.method, head.host, self.path_of(head.target), status, ends, ts_ns)
+            server, client = self._identified(ends, ts_ns)
+            cell = self._cell(head.method, head.host, self.path_of(head.target), status, server, client)
             if len(self._memo) >= MEMO_MAX:
                 self._memo.clear()
-            known = self._memo[memo] = (cell, *self._attributed(ends, ts_ns))
+            known = self._memo[memo] = (cell, *self._attributed(server, client))
         return known
 
     def _request_cell(self, flow: Flow, pending: Pending | Waiting) -> MutableCell:
         head, ts_ns = pending.head, pending.end_ns
-        return self._cell(head.method, head.host, self.path_of(head.target), None, self._ends(flow, ts_ns), ts_ns)
+        return self._cell(head.method, head.host, self.path_of(head.target), None, *self._owned(flow, ts_ns))
 
-    def _attributed(self, ends: tuple[bytes, bytes], ts_ns: int) -> tuple[Recent, Recent]:
-        server, client = self._identified(ends, ts_ns)
+    def _attributed(self, server: Owned, client: Owned) -> tuple[Recent, Recent]:
         return (self._attribution.setdefault((server.process, "server", server.how), Recent()),
                 self._attribution.setdefault((client.process, "client", client.how), Recent()))
 

@@ -7,6 +7,7 @@ fields that say nothing about the message, in their lengths.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from httptop.taught import ALL_KEPT, ANSWERS_MAX, IDENTITY, Board, Cut, Kept, Ma
 SEEN_MAX = 8192  # requests that were seen once, and are not worth a place yet
 ALIKE_MIN = 64  # so many requests that differ in their targets alone: there may be no end of them
 ALIKE_MAX = 1024  # kinds of them that are counted
+IDENTITIES_MAX = 1024  # processes
 
 _NOBODY = bytes(IDENTITY.size)  # a process of another host
 
@@ -85,10 +87,13 @@ class Teacher:
         if template is None or not alike.is_plain_answer(request, answer, record):
             return None
         head = record.data[: answer.length]
-        left = alike.masked_answer(head)
-        number = next((template.answers[one] for one in left if one in template.answers), None)
+        decimal = alike.masked_answer(head, Masked.DECIMAL)
+        number = template.answers.get(decimal)
         if number is None:
-            number = self._teach_answer(template, request, answer, head, *left)
+            names = alike.masked_answer(head, Masked.VALUES)
+            number = template.answers.get(names)
+            if number is None:
+                number = self._teach_answer(template, request, answer, head, decimal, names)
         return None if number is None else (template, number)
 
     def _template(self, request: Request, data: bytes) -> Template | None:
@@ -99,13 +104,26 @@ class Teacher:
         target = alike.TARGET.match(data)
         if target is None:
             return self._stands_for_others(request, data) or self._second(request, data, Cut.NOTHING, data)
-        end = target.end()
-        host = alike.host_of(request, data, end)
-        lefts = [(Cut.VALUES, *alike.left_of(data, end, end, host))] if host else []
-        if target[2] is not None and not self._queries:
-            lefts.append((Cut.QUERY, *alike.left_of(data, target.start(2) + 1, end, host)))
+        behind = data[target.end() :]
+        host = alike.host_of(request, behind)
+        left, kept = alike.left_of(data[: target.start(1)], behind, host)
+        others = self._by_data.get((Cut.TARGET, left))
+        query = target.start(2) if target[2] is not None and not self._queries else None
+        if others is not None and self._is_new(data, data[: query or target.end()]):
+            return others
+        lefts = [(Cut.VALUES, *alike.left_of(target[0], behind, host))] if host else []
+        if query is not None:
+            lefts.append((Cut.QUERY, *alike.left_of(data[: query + 1], behind, host)))
         return (self._nearly(request, data, lefts) or self._second(request, data, Cut.NOTHING, data)
-                or self._alike_ones(request, data, target, host))
+                or others or self._alike_ones(request, data, target, left, kept))
+
+    def _is_new(self, data: bytes, path: bytes) -> bool:
+        """Whether nobody has asked for this path, with which the data begins: so it is with most of a flood."""
+        if (Cut.TARGET, path) in self._seen:
+            return False
+        self._see(Cut.TARGET, path)
+        self._see(Cut.NOTHING, data)
+        return True
 
     def _nearly(self, request: Request, data: bytes, lefts: Sequence[tuple[Cut, bytes, Kept]]) -> Template | None:
         """When the same is asked for with other values or another query; `lefts`: what is left of it without."""
@@ -119,31 +137,34 @@ class Teacher:
                 kept: Kept = ALL_KEPT) -> Template | None:
         """Teach what is `left` of a request, if that was seen before."""
         if (cut, left) not in self._seen:
-            if len(self._seen) >= SEEN_MAX:
-                self._seen.clear()
-            self._seen.add((cut, left))
+            self._see(cut, left)
             return None
         self._seen.discard((cut, left))  # no sooner again, if there is no place
         return self._teach(request, data, cut, left, kept)
 
-    def _alike_ones(self, request: Request, data: bytes, target: re.Match[bytes], host: alike.Span) -> Template | None:
+    def _see(self, cut: Cut, left: bytes) -> None:
+        if len(self._seen) >= SEEN_MAX:
+            self._seen.clear()
+        self._seen.add((cut, left))
+
+    def _alike_ones(self, request: Request, data: bytes, target: re.Match[bytes], left: bytes,
+                    kept: Kept) -> Template | None:
         """What stands for all requests that differ in their targets, once there are many: for `other`."""
-        left, kept = alike.left_of(data, target.start(1), target.end(), host)
         if len(self._alike) >= ALIKE_MAX and left not in self._alike:
             self._alike.clear()
         self._alike[left] += 1
-        if self._alike[left] == ALIKE_MIN:
-            other = data[: target.start(1)] + OTHER_PATH.encode() + data[target.end() :]
-            self._teach(request._replace(target=OTHER_PATH), other, Cut.TARGET, left, kept)
-        return self._by_data.get((Cut.TARGET, left))
+        if self._alike[left] != ALIKE_MIN:
+            return None
+        other = data[: target.start(1)] + OTHER_PATH.encode() + data[target.end() :]
+        return self._teach(request._replace(target=OTHER_PATH), other, Cut.TARGET, left, kept)
 
     def _stands_for_others(self, request: Request, data: bytes) -> Template | None:
         """What `whole` has made of a request of which no more is known."""
         if request.target != OTHER_PATH:
             return None
         at = len(request.method) + 1
-        end = at + len(OTHER_PATH)
-        left, _ = alike.left_of(data, at, end, alike.host_of(request, data, end))
+        behind = data[at + len(OTHER_PATH) :]
+        left, _ = alike.left_of(data[:at], behind, alike.host_of(request, behind))
         return self._by_data.get((Cut.TARGET, left))
 
     def _teach(self, request: Request, data: bytes, cut: Cut, left: bytes, kept: Kept) -> Template | None:
@@ -203,6 +224,7 @@ def _number_of(template: Template, status: int) -> int | None:
     return template.statuses.index(status) if status in template.statuses else None  # cells are known by the number
 
 
+@functools.lru_cache(maxsize=IDENTITIES_MAX)
 def _identified(owner: bytes) -> bytes | None:
     """`struct owner` -> `struct identity`; None when it is not certain enough to count by."""
     pid, how, _, contested, start_ns, _ = OWNER.unpack(owner)

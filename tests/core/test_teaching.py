@@ -383,6 +383,17 @@ def test_there_is_no_end_of_targets() -> None:
     assert snapshot.totals.requests == ALIKE_MIN + 1 + 10
 
 
+def test_what_comes_again_within_a_flood() -> None:
+    """It is no part of it: the same is taught when it comes again, and so is one that differs in its query alone."""
+    lesson = Lesson()
+    for number in range(ALIKE_MIN):
+        lesson.exchange(get(f"/item/{number}"), OK, times=1)
+    lesson.exchange(get("/hot"), OK, times=2)
+    for number in range(3):
+        lesson.exchange(get(f"/search?q={number}"), OK, times=1)
+    assert lesson.slate.cuts[1:] == [(Cut.NOTHING, get("/hot")), (Cut.QUERY, get("/search?"))]
+
+
 def test_requests_of_which_only_the_end_is_known() -> None:
     """One that was held and comes back ends where it ended, whatever its target was; it counts as `other`."""
     lesson = Lesson()
