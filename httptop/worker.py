@@ -16,6 +16,7 @@ from httptop.snapshot import Exchange, Snapshot
 READ_S = 0.1  # how long a read may take: bounds how late a stop is heard
 STOP_S = 2.0  # after that long the thread is left to die with the process
 GARBAGE = (50_000, 20, 100)  # thresholds of the collector
+LOSING_S = 0.5  # no longer is a screen left as it is while events are lost, whatever its delay
 EARLY_S = (0.0, 0.25)  # a screen says at once that it watches, and shows what there is soon, whatever its delay
 
 MakeEngine = Callable[[Source], Engine]
@@ -145,6 +146,7 @@ class Worker:
         self._source = source
         self._make_engine = make_engine
         self._delay_s = delay_s
+        self._losing = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -154,11 +156,16 @@ class Worker:
         self._thread.start()
 
     def _run(self, publish: Publish) -> None:
+        lost = 0
         try:
-            for snapshot in stream(self._source, self._make_engine, lambda: self._delay_s, self._stop, EARLY_S):
+            for snapshot in stream(self._source, self._make_engine, self._due_s, self._stop, EARLY_S):
+                self._losing, lost = snapshot.lost > lost, snapshot.lost
                 publish(snapshot)
         except HttptopError as error:
             publish(error)
+
+    def _due_s(self) -> float:
+        return min(self._delay_s, LOSING_S) if self._losing else self._delay_s
 
     def set_delay(self, delay_s: float) -> None:
         """Publish every `delay_s` from now on; heard within READ_S."""

@@ -7,9 +7,9 @@ import time
 
 from httptop.engine import Engine
 from httptop.errors import HttptopError
-from httptop.records import Batch
+from httptop.records import Batch, Counter
 from httptop.snapshot import Snapshot, SourceInfo
-from httptop.worker import Worker
+from httptop.worker import LOSING_S, Worker
 from tests.core.test_cli import FakeSource
 from tests.support.poll import until
 
@@ -21,6 +21,39 @@ class Slow(FakeSource):
 
     def abort(self) -> None:
         """Nothing is under way."""
+
+
+class Losing(Slow):
+    """Loses one request more with each look, until it has lost enough."""
+
+    enough = False
+
+    def look(self) -> Batch:
+        batch = super().look()
+        counters = list(batch.counters)
+        counters[Counter.GET] += not self.enough
+        counters[Counter.LOST_REQUEST] += not self.enough
+        self._counters = tuple(counters)
+        return batch._replace(counters=self._counters)
+
+
+def test_losses_are_told_soon() -> None:
+    """While events are lost there is news twice a second, whatever the delay; afterwards it holds again."""
+    source = Losing(SourceInfo("live", ("lo",)))
+    worker = Worker(source, lambda opened: Engine(opened.info, 0, lambda *_: None), 3600.0)
+    seen: list[Snapshot | HttptopError] = []
+    began = time.monotonic()
+    worker.start(seen.append)
+    try:
+        until(lambda: len(seen) >= 2 + 3, "the two early ones, and more")
+        assert time.monotonic() - began > (len(seen) - 3) * LOSING_S  # but no more than that
+        source.enough = True
+        threading.Event().wait(3 * LOSING_S)
+        count = len(seen)
+        threading.Event().wait(3 * LOSING_S)
+        assert len(seen) == count
+    finally:
+        worker.stop()
 
 
 def test_delay_can_be_changed() -> None:
