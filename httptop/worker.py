@@ -15,7 +15,7 @@ from httptop.snapshot import Exchange, Snapshot
 
 READ_S = 0.1  # how long a read may take: bounds how late a stop is heard
 STOP_S = 2.0  # after that long the thread is left to die with the process
-GARBAGE = (50_000, 20, 100)  # thresholds of the collector
+GARBAGE = (50_000, 2, 2)  # thresholds of the collector: what could pile up from one full one to the next is some 20 MB
 LOSING_S = 0.5  # no longer is a screen left as it is while events are lost, whatever its delay
 EARLY_S = (0.0, 0.25)  # a screen says at once that it watches, and shows what there is soon, whatever its delay
 
