@@ -8,14 +8,14 @@ the terminal. Nothing here imports Textual or Rich: the plain table uses it too.
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 # Two cells in every terminal since decades: ideographs, kana, Hangul, full-width forms. Emoji are not among them.
-_WIDE = re.compile("[\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff5e]")
+# As a regular expression they take longer to compile than all the rest of this module to import.
+_WIDE = ("\u3041\u3096", "\u30a1\u30fa", "\u3400\u4dbf", "\u4e00\u9fff", "\uac00\ud7a3", "\uff01\uff5e")
 _NARROW_CATEGORIES = ("L", "N", "P", "S")
 _LEFT_TO_RIGHT = ("L", "EN", "ES", "ET", "CS", "ON", "AN")
 
@@ -50,7 +50,7 @@ def _shown(character: str) -> str:
     """The character itself if every terminal draws it in the same cells, else a visible escape."""
     if character.isascii():
         return character if character.isprintable() else f"\\x{ord(character):02x}"
-    if _WIDE.match(character):
+    if _is_wide(character):
         return character
     if (
         character.isprintable()
@@ -86,16 +86,24 @@ def safe(text: str, *, ascii_only: bool = False) -> str:
 
 def width(text: str) -> int:
     """Cells that safe text takes."""
-    return len(text) if text.isascii() else len(text) + len(_WIDE.findall(text))
+    return len(text) + (sum(map(_is_wide, text)) if _may_be_wide(text) else 0)
+
+
+def _may_be_wide(text: str) -> bool:
+    return not text.isascii() and max(text) >= _WIDE[0][0]
+
+
+def _is_wide(character: str) -> bool:
+    return any(ends[0] <= character <= ends[1] for ends in _WIDE)
 
 
 def head(text: str, cells: int) -> str:
     """As much of the beginning of safe text as fits into `cells` cells."""
-    if text.isascii() or not _WIDE.search(text):
+    if not _may_be_wide(text):
         return text[:cells]
     used = 0
     for index, character in enumerate(text):
-        used += 2 if _WIDE.match(character) else 1
+        used += 2 if _is_wide(character) else 1
         if used > cells:
             return text[:index]
     return text
