@@ -18,6 +18,8 @@ from httptop.tui.trends import UrlKey, url_key
 from httptop.tui.url_columns import ShownUrl, UrlColumn, url_columns
 from httptop.tui.view import Sort, View, failing
 
+MANY_URLS = 1000  # mostly for their ids
+
 InFlightColumn = Column[InFlightRow, InFlightRow]
 
 
@@ -87,6 +89,11 @@ class Urls(Pane[UrlGroup, ShownUrl]):
     def mark(self, group: UrlGroup) -> Span:
         """What fails now has a mark, wherever it stands."""
         return (self.look.glyphs.bad, "5xx") if failing(group.failed_now, group.recent) else (" ", "text")
+
+    def _note(self, columns: Sequence[UrlColumn], shown: int) -> Line:
+        many = len(self.view.all_urls) >= MANY_URLS and not self.view.group_paths
+        hint: Line = (("g", "key"), (" groups ids  ", "dim")) if many else ()
+        return (*hint, *super()._note(columns, shown))
 
     def count_note(self, shown: int) -> str:
         total = len(self.view.all_urls)

@@ -22,7 +22,7 @@ from httptop.tui.canvas import Canvas
 from httptop.tui.dialogs import Help
 from httptop.tui.keys import explained
 from httptop.tui.main import Main
-from httptop.tui.panes import InFlight, Pane, Processes, Urls
+from httptop.tui.panes import MANY_URLS, InFlight, Pane, Processes, Urls
 from httptop.tui.pick import Pick
 from httptop.tui.take_away import csv_text, curl
 from tests.tui import snapshots
@@ -348,6 +348,16 @@ async def test_paths_can_be_grouped() -> None:
         assert app.view.total.requests == requests
         await pilot.press("g")
         assert len(order(app)) == 200
+
+
+async def test_who_has_many_urls_is_told_of_the_key() -> None:
+    """Until it is pressed; who has few is not."""
+    async with running(snapshots.many(MANY_URLS), (80, 24)) as (app, pilot):
+        assert "g groups ids" in text(app)
+        await pilot.press("g")
+        assert "g groups ids" not in text(app)
+    async with running(snapshots.many(MANY_URLS - 1)) as (app, _):
+        assert "g groups ids" not in text(app)
 
 
 async def test_queries_can_be_hidden() -> None:
