@@ -101,7 +101,7 @@ class HttptopApp(App[None]):
 
     def get_default_screen(self) -> Main:
         """Textual's hook: the first screen."""
-        return Main(self.look, self.view, self._settings)
+        return Main(self.look, self.view, self._settings, self._typing.when_done)
 
     async def on_event(self, event: Event) -> None:
         """Textual's hook: keys one after the other, but for those that must always get through."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -66,10 +67,14 @@ class Main(Asking):
         Binding("ctrl+p", "app.command_palette", "palette", show=False, tooltip="search all commands"),
     ]
 
-    def __init__(self, look: Look, view: View, settings: Settings) -> None:
+    def __init__(self, look: Look, view: View, settings: Settings,
+                 when_typed: Callable[[Callable[[], None]], None]) -> None:
+        """`when_typed` calls what it is given when nothing more is typed ahead."""
         super().__init__(look, view)
         self._settings = settings
+        self._when_typed = when_typed
         self._before: Filter | None = None  # the filter while another one is being typed
+        self._stale = False  # what is shown is not yet by that one
 
     def compose(self) -> ComposeResult:
         look, view, settings = self._look, self._view, self._settings
@@ -105,8 +110,7 @@ class Main(Asking):
     def action_back(self) -> None:
         """Take away what came last: what is being typed, a condition, or the maximised pane."""
         if self._before is not None:
-            self._view.keep = self._before
-            self._view.roll_up()
+            self._filter(self._before)
             self._close_prompt()
         elif self._view.keep.active:
             self._view.widen()
@@ -120,7 +124,15 @@ class Main(Asking):
 
     def on_prompt_typed(self, event: Prompt.Typed) -> None:
         if self._before is not None:
-            self._view.keep = self._before.also(*event.terms)
+            self._filter(self._before.also(*event.terms))
+            self._when_typed(self._catch_up)  # of twenty thousand rows each letter takes a moment
+
+    def _filter(self, keep: Filter) -> None:
+        self._view.keep, self._stale = keep, True
+
+    def _catch_up(self) -> None:
+        if self._stale:
+            self._stale = False
             self._view.roll_up()
             self.show()
 
@@ -129,6 +141,7 @@ class Main(Asking):
 
     def _close_prompt(self) -> None:
         self._before = None
+        self._catch_up()
         self.query_one(Prompt).close()
         self.query_one(Urls).focus()
 

@@ -30,6 +30,7 @@ class Typing:
         self._hand_on = hand_on
         self._waiting: deque[events.Key] = deque(maxlen=KEYS_MAX)
         self._since_s = 0.0  # when the last one was handed on; 0: it has arrived
+        self._then: Callable[[], None] | None = None
 
     async def key(self, event: events.Key) -> None:
         """One that was typed."""
@@ -37,8 +38,18 @@ class Typing:
         if get_running_loop().time() - self._since_s > LOST_S:
             await self._next()
 
+    def when_done(self, then: Callable[[], None]) -> None:
+        """Call this, in place of what was given before, when all that was typed has arrived."""
+        if self._since_s:
+            self._then = then
+        else:
+            then()
+
     async def _next(self) -> None:
         self._since_s = 0.0
+        if not self._waiting and self._then is not None:
+            then, self._then = self._then, None
+            then()
         if self._waiting:
             self._since_s = get_running_loop().time()
             first = self._app.focused or self._app.screen

@@ -550,6 +550,21 @@ async def test_what_is_typed_ahead(keys: tuple[str, ...], chip: str) -> None:
         assert text(app) == slowly
 
 
+@pytest.mark.parametrize(("keys", "rows"), [((), 1), (("enter",), 1), (("escape",), 20)])
+async def test_a_filter_that_is_typed_ahead_is_looked_at_once(keys: tuple[str, ...], rows: int,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many rows each look takes a moment, and there is one for each letter only where there is time between them."""
+    async with running(snapshots.calm()) as (app, pilot):
+        looks: list[int] = []
+        roll_up = app.view.roll_up
+        monkeypatch.setattr(app.view, "roll_up", lambda: (looks.append(1), roll_up())[1])
+        await pilot.press("slash")
+        await pilot.burst(*"path:/oauth2", *keys)
+        assert (len(looks), len(order(app))) == (1, rows)
+        await pilot.press("slash", "x", "y")
+        assert len(looks) == 3
+
+
 async def test_a_key_that_goes_astray_does_not_hold_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """A widget that goes away with a key in its queue: the next key that is typed later is heard."""
     monkeypatch.setattr("httptop.tui.typing.LOST_S", 0.01)
