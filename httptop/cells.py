@@ -1,23 +1,27 @@
-"""The table of finest counts: bounded, with an `other` row for what did not get one of its own."""
+"""The table of finest counts: bounded, with `other` rows for what was asked for least."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from httptop import stats
-from httptop.snapshot import Cell, Process
+from httptop.records import METHODS
+from httptop.snapshot import OTHERS, Cell, Process
 
 CELLS_MAX = 20_000  # about 30 MB when full
+PROCESSES_MAX = 1_000  # of which there are rows, when the table is full: half as many then
 FOLD_SHARE = 4  # one in so many is folded into `other` when the table is full
-OTHER_PATH = "(other)"
+OTHER_PATH = OTHER_METHOD = "(other)"
 
 Key = tuple[str, str, str, "int | None", "Process | None", "Process | None"]
 """method, host, path, status, server, client"""
 
 
 def other(key: Key) -> Key:
-    """The key under which `key` counts when it has no row of its own."""
-    return (key[0], "", OTHER_PATH, *key[3:])
+    """The key under which the URL of `key` counts when it has no row of its own. A method can be any word."""
+    return (key[0] if key[0] in ("", *METHODS) else OTHER_METHOD, "", OTHER_PATH, *key[3:])
 
 
 class Marks:
@@ -124,12 +128,14 @@ class MutableCell:
 
 
 class Cells:
-    """All of them."""
+    """All of them. `on_fold` is told which processes have become part of OTHERS."""
 
-    def __init__(self, most: int = CELLS_MAX) -> None:
+    def __init__(self, on_fold: Callable[[AbstractSet[Process]], None], most: int = CELLS_MAX,
+                 processes: int = PROCESSES_MAX) -> None:
         self._cells: dict[Key, MutableCell] = {}
+        self._on_fold = on_fold
         self._most = most
-        self._refused = 0
+        self._processes = processes
 
     @property
     def folded(self) -> int:
@@ -137,35 +143,48 @@ class Cells:
         return sum(cell.recent.total for key, cell in self._cells.items() if key[2] == OTHER_PATH)
 
     def get(self, key: Key) -> MutableCell:
-        """The cell of `key`, or of its `other` when the table is full."""
-        cell = self._cells.get(key)
-        return cell if cell is not None else self._add(key)
-
-    def _add(self, key: Key) -> MutableCell:
-        if len(self._cells) >= self._most:
-            # Folding costs a sort of the whole table: not for each of a flood of new keys.
-            self._refused += 1
-            if self._refused < self._most:
-                return self._other(key)
-            self._fold()
-        cell = self._cells[key] = MutableCell(key)
-        return cell
-
-    def _other(self, key: Key) -> MutableCell:
-        key = other(key)
+        """The cell of `key`, which has a row of its own from now on, whoever must make place for it."""
         cell = self._cells.get(key)
         if cell is None:
+            if len(self._cells) >= self._most:
+                self._fold()
             cell = self._cells[key] = MutableCell(key)
         return cell
 
     def _fold(self) -> None:
-        """Make room: the cells with the fewest requests go into `other`."""
-        self._refused = 0
-        ranked = sorted((cell for cell in self._cells.values() if cell.key[2] != OTHER_PATH),
-                        key=lambda cell: cell.recent.total)
-        for cell in ranked[: len(ranked) // FOLD_SHARE]:
-            del self._cells[cell.key]
-            self._other(cell.key).absorb(cell)
+        """Make room for many: this takes the time of a sort. First processes that came and went, then URLs."""
+        self._fold_processes()
+        if len(self._cells) > self._most - self._most // FOLD_SHARE:
+            own = [cell for cell in self._cells.values() if cell.key[2] != OTHER_PATH]
+            own.sort(key=lambda cell: cell.recent.total)
+            for cell in own[: max(len(own) // FOLD_SHARE, 1)]:
+                self._move(cell, other(cell.key))
+
+    def _fold_processes(self) -> None:
+        """Of too many processes those with the fewest exchanges become one: at their URLs all stays as it is."""
+        asked: Counter[Process] = Counter()
+        for cell in self._cells.values():
+            for process in cell.key[4:]:
+                if process is not None:
+                    asked[process] += max(cell.recent.total, cell.responses)
+        asked.pop(OTHERS, None)
+        if len(asked) <= self._processes:
+            return
+        gone = {process for process, _ in asked.most_common()[self._processes // 2 :]}
+        for cell in list(self._cells.values()):
+            server, client = (OTHERS if process in gone else process for process in cell.key[4:])
+            if OTHERS in (server, client):
+                self._move(cell, (*cell.key[:4], server, client))
+        self._on_fold(gone)
+
+    def _move(self, cell: MutableCell, key: Key) -> None:
+        if key == cell.key:
+            return
+        del self._cells[cell.key]
+        into = self._cells.get(key)
+        if into is None:
+            into = self._cells[key] = MutableCell(key)
+        into.absorb(cell)
 
     def freeze(self, mark: int, base: int, waiting: Mapping[MutableCell, int]) -> tuple[Cell, ...]:
         """All cells that hold anything; `waiting`: requests in flight."""

@@ -5,22 +5,21 @@ from __future__ import annotations
 import heapq
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from httptop import losses, paths, records, stats
-from httptop.cells import Cells, Marks, MutableCell, Recent
+from httptop.cells import Cells, Marks, MutableCell
 from httptop.decoder import Decoder
 from httptop.exchanges import Log, Told, exchange
 from httptop.flows import Flow, Pending
 from httptop.http1 import Request, Response
 from httptop.in_kernel import Answered, InKernel, Waiting
 from httptop.owners import Find, Lookup, Owned, Owners, not_found
-from httptop.records import FLAG_RESUMED, METHODS, NO_OWNER, REMOTE, Batch, Record
+from httptop.records import FLAG_RESUMED, METHODS, NO_OWNER, Batch, Record
+from httptop.shares import Shares
 from httptop.snapshot import (
-    AcceptRow,
-    AttributionRow,
     Exchange,
     InFlightRow,
-    Process,
     SelfCost,
     Snapshot,
     SourceInfo,
@@ -30,9 +29,9 @@ from httptop.taught import Board
 FLOWS_MAX = 24576  # 35 MB when full; what is evicted was quiet for longest, and mostly has nothing open
 IN_FLIGHT_SHOWN = 200  # oldest first
 HISTORY_S = 120
+METHODS_MAX = 100  # that are told apart: any word can be one
 MEMO_MAX = 8192  # exchanges whose cells are remembered: the same ones come again and again
 
-Attribution = tuple["Process | None", str, str]
 Asked = tuple[str, str, str, int, bytes, bytes, int]
 
 
@@ -59,18 +58,17 @@ class Engine:
         self._owners = Owners(lookup, find)
         self._decoder = Decoder(self)
         self._flows: OrderedDict[bytes, Flow] = OrderedDict()
-        self._cells = Cells()
+        self._shares = Shares()
+        self._cells = Cells(self._shares.fold)
         self._in_flight: dict[Pending, Flow] = {}
         self._counters: tuple[int, ...] = (0,) * records.COUNTERS
         self._candidates = [0] * (records.COUNTERS + 1)  # delivered, by kernel counter
         self._methods: Counter[str] = Counter()
         self._statuses: Counter[int] = Counter()
         self._events: Counter[str] = Counter()  # losses and skips that user space finds
-        self._accepts: dict[Process, Recent] = {}
-        self._attribution: dict[Attribution, Recent] = {}
         self._history = stats.Rolling(HISTORY_S)
         self._memo: dict[Asked, Answered] = {}
-        self._in_kernel = InKernel(board, self._cells, samples=bool(recent), queries=keep_query) if board else None
+        self._in_kernel = InKernel(board, samples=bool(recent), queries=keep_query) if board else None
         self._record: Record | None = None  # that is being decoded
 
     # -- records in ---------------------------------------------------------------------------------------------
@@ -84,7 +82,7 @@ class Engine:
             self._owners.accepted(accept)
             process = self._owners.process(accept.owner, accept.ts_ns).process
             if process is not None:
-                self._accepts.setdefault(process, Recent()).total += 1
+                self._shares.accepted(process)
         self._feed_records(batch.records)
         if self._in_kernel is not None:
             self._add_counted(self._in_kernel, batch)
@@ -153,7 +151,9 @@ class Engine:
 
     def on_request(self, flow: Flow, pending: Pending) -> None:
         """A request head is complete."""
-        self._methods[pending.head.method] += 1
+        method = pending.head.method
+        few = method in self._methods or len(self._methods) < METHODS_MAX
+        self._methods[method if few else losses.OTHER_METHOD] += 1
         self._history.add(pending.end_ns)
         self._in_flight[pending] = flow
 
@@ -176,7 +176,8 @@ class Engine:
         cell, server, client = answered = self._answered(pending.head, status, ends, ts_ns)
         cell.answered(max(ts_ns - pending.end_ns, 0))
         if self._in_kernel is not None and pending.data and self._record is not None:
-            self._in_kernel.learn(pending, head, seq, self._record, ends, answered)
+            place = partial(self._place, pending.head, status, ends, ts_ns)
+            self._in_kernel.learn(pending, head, seq, self._record, ends, answered, place)
         flow.answer = cell
         server.total += 1
         client.total += 1
@@ -202,7 +203,7 @@ class Engine:
         cell = self._request_cell(flow, pending)
         cell.recent.total += 1
         cell.dirty = True
-        for attributed in self._attributed(*self._owned(flow, pending.end_ns)):
+        for attributed in self._shares.of(*self._owned(flow, pending.end_ns)):
             attributed.total += 1
 
     def on_resync(self) -> None:
@@ -233,20 +234,19 @@ class Engine:
         memo = (head.method, head.host, head.target, status, *ends, ts_ns >> 30)  # processes are looked at each second
         known = self._memo.get(memo)
         if known is None or known[0].into is not None:
-            server, client = self._identified(ends, ts_ns)
-            cell = self._cell(head.method, head.host, self.path_of(head.target), status, server, client)
             if len(self._memo) >= MEMO_MAX:
                 self._memo.clear()
-            known = self._memo[memo] = (cell, *self._attributed(server, client))
+            known = self._memo[memo] = self._place(head, status, ends, ts_ns, self.path_of(head.target))
         return known
+
+    def _place(self, head: Request, status: int, ends: tuple[bytes, bytes], ts_ns: int, path: str) -> Answered:
+        server, client = self._identified(ends, ts_ns)
+        cell = self._cell(head.method, head.host, path, status, server, client)
+        return cell, *self._shares.of(server, client)
 
     def _request_cell(self, flow: Flow, pending: Pending | Waiting) -> MutableCell:
         head, ts_ns = pending.head, pending.end_ns
         return self._cell(head.method, head.host, self.path_of(head.target), None, *self._owned(flow, ts_ns))
-
-    def _attributed(self, server: Owned, client: Owned) -> tuple[Recent, Recent]:
-        return (self._attribution.setdefault((server.process, "server", server.how), Recent()),
-                self._attribution.setdefault((client.process, "client", client.how), Recent()))
 
     def _exchange(self, told: Told) -> Exchange:
         return exchange(told, self._epoch_offset_ns, self.path_of, keep_query=self._keep_query)
@@ -275,11 +275,8 @@ class Engine:
             history=self._history.per_second(now_ns),
             completeness=completeness,
             cells=cells,
-            accepts=tuple(AcceptRow(process, accepts.total, accepts.since(mark, base) / window_s)
-                          for process, accepts in self._accepts.items()),
-            attribution=tuple(AttributionRow(process, role, how, exchanges.total)
-                              for (process, role, how), exchanges in self._attribution.items()
-                              if exchanges.total and how != REMOTE and (process is not None or role == "server")),
+            accepts=self._shares.accepts(mark, base, window_s),
+            attribution=self._shares.attribution(),
             in_flight=tuple(self._waiting(waits, now_ns)),
             in_flight_total=len(waits),
             exchanges=tuple(map(self._exchange, self._told)),

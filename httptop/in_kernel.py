@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from httptop.cells import OTHER_PATH, Cells, MutableCell, Recent
+from httptop.cells import OTHER_PATH, MutableCell, Recent
 from httptop.flows import Flow, Pending
 from httptop.http1 import Request, Response
 from httptop.records import ELSEWHERE, REMOTE, Batch, Held, Kind, Record, nobody
@@ -14,6 +15,9 @@ from httptop.teaching import Teacher
 
 Answered = tuple[MutableCell, Recent, Recent]
 """Where an exchange counts: its cell, and its attribution to server and client."""
+
+Place = Callable[[str], Answered]
+"""Path -> where an exchange counts that is known but for it."""
 
 SAMPLES = 5  # exchanges that the kernel knows, and that are wanted one by one: of each reading
 
@@ -36,13 +40,22 @@ class Waiting(NamedTuple):
     end_ns: int
 
 
+class _Known(NamedTuple):
+    """Exchanges that the kernel counts: where they count, and where when that was folded."""
+
+    method: str
+    status: int
+    answered: Answered
+    again: Callable[[], Answered]
+
+
 class InKernel:
     """`samples`: whether some exchanges are wanted one by one although the kernel knows them.
 
-    `cells`: where exchanges count; `queries`: whether by their queries.
+    `queries`: whether exchanges count by their queries.
     """
 
-    def __init__(self, board: Board, cells: Cells, *, samples: bool, queries: bool) -> None:
+    def __init__(self, board: Board, *, samples: bool, queries: bool) -> None:
         self._held: Sequence[Held] = ()
         self._board = board
         self._samples = SAMPLES if samples else 0
@@ -50,8 +63,7 @@ class InKernel:
         self._detail = 0.0  # parts of a request that there is no more room for
         self._afforded_ns = 0
         board.afford(DETAIL_MAX, DETAIL_MAX)
-        self._all_cells = cells
-        self._cells: dict[int, tuple[str, int, Answered]] = {}  # kernel's cell: method, status, where it counts
+        self._cells: dict[int, _Known] = {}  # by the kernel's number of its cell
         self.counts = False  # it has counted at all
         self._unteaching = False
         self._renewed_ns = 0
@@ -61,22 +73,22 @@ class InKernel:
         return self._teacher.whole(record) if record.kind == Kind.KNOWN else record
 
     def learn(self, pending: Pending, head: Response, seq: int, record: Record, ends: tuple[bytes, bytes],
-              answered: Answered) -> None:
+              answered: Answered, place: Place) -> None:
         """`record` brought the answer, which begins at `seq`: let the kernel count such exchanges, if they are plain.
 
-        `ends`: owners of server and client.
+        `ends`: owners of server and client; `place`: where such exchanges count, if that is no longer `answered`.
         """
         if record.kind != Kind.RESPONSE or record.seq != seq or self._unteaching:
             return
         known = self._teacher.exchange(pending.head, pending.data, head, record)
         if known is not None:
+            path = answered[0].key[2]
             if known[0].head.target == OTHER_PATH:
-                key = answered[0].key
-                answered = (self._all_cells.get((key[0], key[1], OTHER_PATH, *key[3:])), *answered[1:])
+                answered, path = place(OTHER_PATH), OTHER_PATH
             here = ends[0] not in _NOT_HERE, ends[1] not in _NOT_HERE
             cell = self._teacher.cell(*known, record, here, latency_max_ns=answered[0].latency_max)
             if cell is not None:
-                self._cells[cell] = pending.head.method, head.status, answered
+                self._cells[cell] = _Known(pending.head.method, head.status, answered, partial(place, path))
 
     def take(self, batch: Batch) -> Iterator[tuple[str, int, int]]:
         """Count what it has counted where it belongs; (method, status, how many exchanges)."""
@@ -87,9 +99,10 @@ class InKernel:
         self._afford(batch.now_ns)
         self.counts = self.counts or bool(batch.counted)
         for kernel_cell, response_bytes, latency in batch.counted or ():
-            method, status, (cell, server, client) = self._cells[kernel_cell]
-            while cell.into is not None:
-                cell = cell.into
+            method, status, (cell, server, client), again = known = self._cells[kernel_cell]
+            if cell.into is not None:  # it was quiet, and was folded: it gets a row again
+                cell, server, client = answered = again()
+                self._cells[kernel_cell] = known._replace(answered=answered)
             count = sum(n for _, n in latency)
             cell.add(latency, count, response_bytes)
             server.total += count

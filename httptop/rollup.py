@@ -80,9 +80,9 @@ class Group:
         return stats.latency_ms(self.histogram(), max(cell.latency_max_ns for cell in self.cells) if self.cells else 0)
 
     def pids(self, role: str) -> tuple[int, ...]:
-        """Who served ("server") or asked ("client"), as far as known, sorted."""
+        """Who served ("server") or asked ("client"), as far as known and told apart, sorted."""
         ends = (cell.server if role == "server" else cell.client for cell in self.cells)
-        return tuple(sorted({end.pid for end in ends if end is not None}))
+        return tuple(sorted({end.pid for end in ends if end is not None and end.pid}))
 
 
 class UrlGroup(Group):

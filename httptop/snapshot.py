@@ -27,6 +27,9 @@ class Process:
         return self.pid
 
 
+OTHERS = Process(0, "(other)")  # stands for processes of which there are too many
+
+
 class Cell(NamedTuple):
     """The finest count: exchanges of one (method, host, path, status, server, client).
 

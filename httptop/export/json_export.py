@@ -94,7 +94,7 @@ def _identity(process: Process | None) -> Json:
     if process is None:
         return dict.fromkeys(("pid", "start_time", "comm", "cmdline", "container"))
     started = None if process.start_time is None else rfc3339(round(process.start_time * 1e6) * 1000)
-    return {"pid": process.pid, "start_time": started, "comm": process.comm, "cmdline": process.cmdline or None,
+    return {"pid": process.pid or None, "start_time": started, "comm": process.comm, "cmdline": process.cmdline or None,
             "container": process.container}
 
 

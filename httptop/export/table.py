@@ -89,7 +89,7 @@ def _url(row: UrlRow, glyphs: Glyphs) -> Line:
 
 
 def _process(row: ProcessRow, glyphs: Glyphs) -> Line:
-    pid, comm = (str(row.process.pid), row.process.comm) if row.process else ("-", "unknown")
+    pid, comm = (str(row.process.pid or "-"), row.process.comm) if row.process else ("-", "unknown")
     return (pid, row.role, str(row.requests), render.rate(row.rate_per_s),
             render.rate(row.accepts_per_s) if row.role == "server" else "-",
             _class(row.statuses, 4), _class(row.statuses, 5), *_latency(row.latency_ms, ("p50", "p95"), glyphs),

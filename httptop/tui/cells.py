@@ -56,6 +56,6 @@ def process(who: Process | None, cells: int, glyphs: Glyphs) -> Line:
     """Name and pid, or that it is not known."""
     if who is None:
         return (("unknown", "dim"),)
-    pid = f" {who.pid}"
+    pid = f" {who.pid}" if who.pid else ""
     name = render.clean(who.comm, max(cells - len(pid), 4), glyphs)
     return (name, "text"), (pid, "dim")

@@ -156,7 +156,7 @@ def process_choices(view: View, look: Look) -> list[Choice[Term]]:
     """Every process that was seen, the busiest first."""
     choices = {}
     for row in view.everybody:
-        if row.process is not None and row.process.pid not in choices:
+        if row.process is not None and row.process.pid and row.process.pid not in choices:
             line: Line = ((f"{row.process.pid:>7}  ", "text"),
                           (f"{render.clean(row.process.comm, 18, look.glyphs):<18} ", "strong"),
                           (f"{row.role:<7}{render.rate(row.rate_per_s):>6}/s", "dim"))

@@ -17,7 +17,7 @@ METHOD_COLUMNS_MAX = 12
 
 
 def _pid(row: ProcessRow, glyphs: Glyphs) -> Line:
-    return ((str(row.process.pid), "text"),) if row.process else ((glyphs.dot, "rule"),)
+    return ((str(row.process.pid), "text"),) if row.process and row.process.pid else ((glyphs.dot, "rule"),)
 
 
 def _name(row: ProcessRow, width: int, glyphs: Glyphs) -> Line:

@@ -74,9 +74,9 @@ def _url(group: UrlGroup, snapshot: Snapshot) -> Fields:
 
 def _process(row: ProcessRow) -> Fields:
     who = row.process
-    return {"pid": who.pid if who else None, "comm": who.comm if who else None, "cmdline": who.cmdline if who else None,
-            "container": who.container if who else None, "role": row.role, "requests": row.requests,
-            "rate_per_s": round(row.rate_per_s, 3), "accepts": row.accepts,
+    return {"pid": who.pid or None if who else None, "comm": who.comm if who else None,
+            "cmdline": who.cmdline if who else None, "container": who.container if who else None, "role": row.role,
+            "requests": row.requests, "rate_per_s": round(row.rate_per_s, 3), "accepts": row.accepts,
             "methods": " ".join(f"{name}:{count}" for name, count in row.methods), **_classes(row.statuses),
             **_quantiles(row.latency_ms)}
 

@@ -6,6 +6,7 @@ import pytest
 
 from httptop import engine as engine_module
 from httptop import paths
+from httptop.engine import METHODS_MAX
 from httptop.records import COUNTERS, FLAG_SEEN, Batch, Counter, Kind
 from httptop.snapshot import Cell, Snapshot
 from tests.support.dialogs import GET, NOT_FOUND, OK, Dialog, Script, get, ok
@@ -53,6 +54,16 @@ def test_totals_count_messages_by_method_and_class() -> None:
     assert (totals.requests, totals.responses) == (4, 5)
     assert dict(totals.by_method) == {"GET": 1, "BREW": 1, "post": 1, "PUT": 1}
     assert dict(totals.by_status) == {"2xx": 1, "4xx": 1, "other": 1, "1xx": 1, "5xx": 1}
+
+
+def test_any_word_can_be_a_method() -> None:
+    """The first hundred are told apart, and none is lost."""
+    talk = dialog()
+    for number in range(2 * METHODS_MAX):
+        talk.exchange(get("/x", f"M{number}"), OK)
+    totals = read(talk.script.frames).snapshot().totals
+    assert (totals.requests, len(totals.by_method)) == (2 * METHODS_MAX, METHODS_MAX + 1)
+    assert dict(totals.by_method)["other"] == METHODS_MAX
 
 
 def test_body_bytes_that_look_like_heads_are_taken_out() -> None:

@@ -13,6 +13,7 @@ import pytest
 from httptop import export, filters, stats
 from httptop.export import View, json_export, table
 from httptop.snapshot import (
+    OTHERS,
     AcceptRow,
     AttributionRow,
     Cell,
@@ -110,6 +111,17 @@ def test_every_field_of_the_contract() -> None:
     assert snapshot["losses"][0] == {"reason": "ring_request", "events": 0, "remedy": "narrow it with --port"}
     assert snapshot["self"] == {"cpu_percent": 1.5, "rss_bytes": 40_000_000, "bpf_ns_per_run": None, "bpf_runs": 7,
                                 "owners": None, "owners_max": None, "owners_written": None}
+
+
+def test_processes_of_which_there_were_too_many() -> None:
+    """One row without a pid; at their URL they are left out."""
+    cells = (Cell("GET", "a", "/", 200, NGINX, OTHERS, 9, 9), Cell("GET", "a", "/", 200, NGINX, CURL, 1, 1))
+    snapshot = json_of(Snapshot(cells=cells, skipped=full().skipped))
+    assert [(row["pid"], row["comm"], row["requests"]) for row in snapshot["processes"]] == [
+        (4121, "nginx", 10), (None, "(other)", 9), (4388, "curl", 1)]
+    assert snapshot["urls"][0]["clients"] == [4388]
+    assert any(line.split()[:3] == ["-", "client", "9"]
+               for line in table.render_table(Snapshot(cells=cells), View()).splitlines())
 
 
 def test_nothing_seen_is_valid_too() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from functools import partial
 
 import pytest
 
-from httptop.cells import OTHER_PATH
+from httptop.cells import OTHER_PATH, Cells
 from httptop.engine import Engine
 from httptop.in_kernel import DETAIL_MAX, DETAIL_PER_S, REFUSED_MAX, RENEW_NS, SETTLE_NS
 from httptop.records import (
@@ -392,6 +393,22 @@ def test_what_comes_again_within_a_flood() -> None:
     for number in range(3):
         lesson.exchange(get(f"/search?q={number}"), OK, times=1)
     assert lesson.slate.cuts[1:] == [(Cut.NOTHING, get("/hot")), (Cut.QUERY, get("/search?"))]
+
+
+def test_what_the_kernel_counts_has_a_row_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL that made place for others while it was quiet, and is asked for again."""
+    monkeypatch.setattr("httptop.engine.Cells", partial(Cells, most=20))
+    lesson = Lesson()
+    lesson.exchange(get("/quiet"), OK, times=2)
+    for number in range(30):
+        lesson.exchange(get(f"/{number}"), OK, times=3)
+    assert "/quiet" not in {cell.path for cell in lesson.snapshot().cells}
+    ten = Counted(0, 500, ((bucket(2 * MS), 10),))
+    for again in (1, 2):
+        snapshot = counted(lesson, of=(ten,), counters={Counter.GET: 10, Counter.C2XX: 10})
+        [row] = [cell for cell in snapshot.cells if cell.path == "/quiet"]
+        assert (row.requests, row.response_bytes) == (10 * again, 500 * again)
+    assert sum(cell.requests for cell in snapshot.cells) == snapshot.totals.requests == 2 + 90 + 20
 
 
 def test_requests_of_which_only_the_end_is_known() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable
 
@@ -11,12 +12,13 @@ from rich.cells import cell_len
 
 from httptop.errors import HttptopError, MissingFeatureError
 from httptop.losses import SKIPS
-from httptop.snapshot import LossRow, Snapshot, SourceInfo
+from httptop.snapshot import OTHERS, LossRow, Snapshot, SourceInfo
 from httptop.tui.app import HttptopApp, Publication
 from httptop.tui.canvas import Canvas
 from httptop.tui.losses import SKIPS as EXPLAINED
 from httptop.tui.main import Main
 from httptop.tui.panes import Processes, Urls
+from httptop.tui.pick import process_choices
 from tests.tui import snapshots
 from tests.tui.player import Player
 from tests.tui.shoot import SIZES, Recorded
@@ -318,6 +320,17 @@ async def test_unknown_processes_are_a_row() -> None:
     async with running(snapshots.unknown_owners()) as (app, _):
         assert "unknown" in text(app)
         assert app.screen.query_one(Processes)._groups[0].process is None
+
+
+async def test_processes_of_which_there_were_too_many() -> None:
+    """They are one row without a pid, which can be looked into, but not be filtered by."""
+    cells = tuple(cell._replace(client=OTHERS) for cell in snapshots.calm().cells)
+    async with running(snapshots.calm()._replace(cells=cells)) as (app, pilot):
+        assert re.search(r" · \(other\) +client ", text(app))
+        assert process_choices(app.view, app.look)
+        assert all("(other)" not in str(choice.line) for choice in process_choices(app.view, app.look))
+        await pilot.press("2", "enter")
+        assert "(other) client" in " ".join(text(app).split())
 
 
 async def test_ten_thousand_rows() -> None:

@@ -1,0 +1,50 @@
+"""What each process has to do with the traffic: connections that it accepted, and exchanges by how it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+
+from httptop.cells import Recent
+from httptop.owners import Owned
+from httptop.records import REMOTE
+from httptop.snapshot import OTHERS, AcceptRow, AttributionRow, Process
+
+Share = tuple["Process | None", str, str]
+"""Process, role, how it is known."""
+
+
+class Shares:
+    """Counts by process; of those that were folded, under OTHERS."""
+
+    def __init__(self) -> None:
+        self._accepts: dict[Process, Recent] = {}
+        self._exchanges: dict[Share, Recent] = {}
+
+    def accepted(self, process: Process) -> None:
+        """One connection more."""
+        self._accepts.setdefault(process, Recent()).total += 1
+
+    def of(self, server: Owned, client: Owned) -> tuple[Recent, Recent]:
+        """Where an exchange between these counts."""
+        return (self._exchanges.setdefault((server.process, "server", server.how), Recent()),
+                self._exchanges.setdefault((client.process, "client", client.how), Recent()))
+
+    def fold(self, gone: AbstractSet[Process]) -> None:
+        """These processes have no row of their own any more."""
+        for (process, role, how), exchanges in list(self._exchanges.items()):
+            if process in gone:
+                del self._exchanges[process, role, how]
+                self._exchanges.setdefault((OTHERS, role, how), Recent()).absorb(exchanges)
+        for process in self._accepts.keys() & gone:
+            self._accepts.setdefault(OTHERS, Recent()).absorb(self._accepts.pop(process))
+
+    def accepts(self, mark: int, base: int, window_s: float) -> tuple[AcceptRow, ...]:
+        """By process; `mark`, `base` and `window_s` as cells.Marks gives them."""
+        return tuple(AcceptRow(process, accepts.total, accepts.since(mark, base) / window_s)
+                     for process, accepts in self._accepts.items())
+
+    def attribution(self) -> tuple[AttributionRow, ...]:
+        """By process, but for servers on other hosts and what is not known of clients."""
+        return tuple(AttributionRow(process, role, how, exchanges.total)
+                     for (process, role, how), exchanges in self._exchanges.items()
+                     if exchanges.total and how != REMOTE and (process is not None or role == "server"))

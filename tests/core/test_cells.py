@@ -1,0 +1,95 @@
+"""A bounded table: what is asked for least makes place, and nothing is lost of the sums."""
+
+from __future__ import annotations
+
+import pytest
+
+from httptop.cells import OTHER_PATH, Cells, Key
+from httptop.owners import Owned
+from httptop.shares import Shares
+from httptop.snapshot import OTHERS, Cell, Process
+
+NGINX = Process(1, "nginx", 1.0)
+MS = 1_000_000
+
+
+def curl(number: int) -> Process:
+    """One that asks and ends."""
+    return Process(1000 + number, "curl", float(number))
+
+
+def ask(cells: Cells, path: str, client: Process | None = None, times: int = 1) -> None:
+    """Exchanges of a millisecond."""
+    key: Key = ("GET", "a.example", path, 200, NGINX, client)
+    for _ in range(times):
+        cells.get(key).answered(MS)
+
+
+def frozen(cells: Cells) -> tuple[Cell, ...]:
+    """The first Snapshot's."""
+    return cells.freeze(1, 0, {})
+
+
+def test_what_is_new_has_a_row_when_the_table_is_full() -> None:
+    """However many were asked for once before it; the sums stay what they are."""
+    cells = Cells(lambda _: None, most=100)
+    for number in range(1000):
+        ask(cells, f"/{number}")
+    ask(cells, "/hot", times=50)
+    found = {cell.path: cell.requests for cell in frozen(cells)}
+    assert found["/hot"] == 50
+    assert found[OTHER_PATH] == cells.folded > 0
+    assert sum(found.values()) == 1050
+    assert 75 <= len(found) <= 100
+
+
+def test_what_is_asked_for_most_stays() -> None:
+    """Whatever comes after it."""
+    cells = Cells(lambda _: None, most=100)
+    ask(cells, "/busy", times=3)
+    for number in range(1000):
+        ask(cells, f"/{number}")
+    assert {cell.path: cell.requests for cell in frozen(cells)}["/busy"] == 3
+
+
+def test_processes_that_come_and_go() -> None:
+    """They become one; at the URL, and at the process that stays, there is every exchange."""
+    gone: set[Process] = set()
+    cells = Cells(gone.update, most=100, processes=10)
+    for number in range(1000):
+        ask(cells, "/healthz", curl(number))
+    ask(cells, "/healthz", curl(2000), times=7)
+    found = frozen(cells)
+    assert {(cell.path, cell.server) for cell in found} == {("/healthz", NGINX)}
+    assert sum(cell.requests for cell in found) == sum(cell.responses for cell in found) == 1007
+    assert len(found) <= 100
+    by_client = {cell.client: cell.requests for cell in found}
+    assert by_client[OTHERS] == len(gone) > 900
+    assert by_client[curl(2000)] == 7
+    assert gone == {curl(number) for number in range(1000)} - by_client.keys()
+
+
+def test_shares_of_processes_that_are_folded() -> None:
+    """They go with them: connections accepted, and exchanges by how they are known."""
+    shares = Shares()
+    for number in range(10):
+        shares.accepted(curl(number))
+        for share in shares.of(Owned(curl(number), "accept"), Owned(None, "unknown")):
+            share.total += 2
+    shares.fold({curl(number) for number in range(1, 10)})
+    assert {row.process: row.accepts for row in shares.accepts(1, 0, 1.0)} == {curl(0): 1, OTHERS: 9}
+    assert {row.process: row.exchanges for row in shares.attribution()} == {curl(0): 2, OTHERS: 18}
+
+
+@pytest.mark.parametrize("key", [0, 1, 2, 4, 5])  # but the status, of which there are a thousand
+def test_no_key_makes_the_table_grow(key: int) -> None:
+    """Whichever of its parts is another one each time."""
+    cells = Cells(lambda _: None, most=200, processes=20)
+    parts: list[list[object]] = [[f"M{n}", f"h{n}", f"/{n}", n, curl(n), curl(n)] for n in range(2000)]
+    for part in parts:
+        made = ["GET", "h", "/", 200, NGINX, None]
+        made[key] = part[key]
+        cells.get(tuple(made)).answered(MS)  # type: ignore[arg-type]
+    found = frozen(cells)
+    assert sum(cell.requests for cell in found) == 2000
+    assert len(found) <= 200
