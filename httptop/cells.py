@@ -77,14 +77,14 @@ class MutableCell:
 
     __slots__ = ("bytes", "dirty", "frozen", "into", "key", "latency", "latency_max", "recent", "responses")
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: Key, born: int) -> None:
         self.key = key
         self.responses = self.bytes = self.latency_max = 0
         self.latency: dict[int, int] = {}
         self.recent = Recent()  # requests
         self.dirty = True
         self.into: MutableCell | None = None  # where it was folded
-        self.frozen = Cell(*key)
+        self.frozen = Cell(*key, born=born)
 
     def answered(self, latency_ns: int) -> None:
         """Count a request with its final response, `latency_ns` after it."""
@@ -122,7 +122,7 @@ class MutableCell:
         before, now = self.frozen, (requests, self.responses, recent, self.bytes)
         if (before.requests, before.responses, before.recent, before.response_bytes) != now:
             self.frozen = Cell(*self.key, requests, self.responses, recent, tuple(self.latency.items()),
-                               self.latency_max, self.bytes)
+                               self.latency_max, self.bytes, before.born)
         self.dirty = recent > 0  # which it will not be for ever
         return self.frozen
 
@@ -136,6 +136,7 @@ class Cells:
         self._on_fold = on_fold
         self._most = most
         self._processes = processes
+        self._folds = 0
 
     @property
     def folded(self) -> int:
@@ -148,11 +149,12 @@ class Cells:
         if cell is None:
             if len(self._cells) >= self._most:
                 self._fold()
-            cell = self._cells[key] = MutableCell(key)
+            cell = self._cells[key] = MutableCell(key, self._folds)
         return cell
 
     def _fold(self) -> None:
         """Make room for many: this takes the time of a sort. First processes that came and went, then URLs."""
+        self._folds += 1
         self._fold_processes()
         if len(self._cells) > self._most - self._most // FOLD_SHARE:
             own = [cell for cell in self._cells.values() if cell.key[2] != OTHER_PATH]
@@ -183,7 +185,7 @@ class Cells:
         del self._cells[cell.key]
         into = self._cells.get(key)
         if into is None:
-            into = self._cells[key] = MutableCell(key)
+            into = self._cells[key] = MutableCell(key, self._folds)
         into.absorb(cell)
 
     def freeze(self, mark: int, base: int, waiting: Mapping[MutableCell, int]) -> tuple[Cell, ...]:

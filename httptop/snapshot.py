@@ -36,7 +36,8 @@ class Cell(NamedTuple):
     `status` None: not answered (yet). `method` "" : responses whose request was never seen (`requests` is 0).
     `server`/`client` None: not a process that we know (another host's, or unknown).
     `latency`: ((bucket, count), ...), buckets of `stats.bucket_ns`; only answered exchanges.
-    `recent`: requests within the rate window.
+    `recent`: requests within the rate window. `born`: how often the table had been folded before: a cell that was
+    folded, and is there again, is another one.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Cell(NamedTuple):
     latency: tuple[tuple[int, int], ...] = ()
     latency_max_ns: int = 0
     response_bytes: int = 0
+    born: int = 0
 
 
 class Latency(NamedTuple):

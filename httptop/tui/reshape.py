@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from httptop import stats
-from httptop.snapshot import Cell, Counts, LossRow, Snapshot, Totals
+from httptop.cells import Key, other
+from httptop.snapshot import OTHERS, Cell, Counts, LossRow, Process, Snapshot, Totals
 
-CellKey = tuple[object, ...]
+Share = tuple["Process | str | None", ...]
 
 
 def without_query(path: str) -> str:
@@ -25,18 +28,20 @@ def with_paths(snapshot: Snapshot, of: Callable[[str], str]) -> Snapshot:
 
 def since(snapshot: Snapshot, before: Snapshot) -> Snapshot:
     """What was counted after `before`. Rates, history and what is in flight are of now anyway."""
-    known = {_key(cell): cell for cell in before.cells}
+    known = _as_folded(before.cells, snapshot.cells)
     cells = (_less(cell, known.get(_key(cell))) for cell in snapshot.cells)
     totals = _totals(snapshot.totals, before.totals)
     delivered = _delivered(snapshot) - _delivered(before)
     lost = {row.reason: row.events for row in before.losses}
-    accepted = {row.process: row.accepts for row in before.accepts}
-    how = {(row.process, row.role, row.how): row.exchanges for row in before.attribution}
+    accepted = _counts_as_folded({(row.process,): row.accepts for row in before.accepts},
+                                 {(row.process,): row.accepts for row in snapshot.accepts})
+    how = _counts_as_folded({(row.process, row.role, row.how): row.exchanges for row in before.attribution},
+                            {(row.process, row.role, row.how): row.exchanges for row in snapshot.attribution})
     return snapshot._replace(
         start_ns=before.end_ns, totals=totals,
         completeness=min(delivered / totals.requests, 1.0) if totals.requests else 1.0,
         cells=tuple(cell for cell in cells if cell.requests or cell.responses or cell.recent),
-        accepts=tuple(row._replace(accepts=row.accepts - accepted.get(row.process, 0)) for row in snapshot.accepts),
+        accepts=tuple(row._replace(accepts=row.accepts - accepted.get((row.process,), 0)) for row in snapshot.accepts),
         attribution=tuple(row._replace(exchanges=row.exchanges - how.get((row.process, row.role, row.how), 0))
                           for row in snapshot.attribution),
         exchanges=tuple(row for row in snapshot.exchanges if row.ts_ns > before.end_ns),
@@ -44,8 +49,63 @@ def since(snapshot: Snapshot, before: Snapshot) -> Snapshot:
         skipped=_counts(snapshot.skipped, before.skipped, zeros=True))
 
 
-def _key(cell: Cell) -> CellKey:
-    return cell.method, cell.host, cell.path, cell.status, cell.server, cell.client
+def _key(cell: Cell) -> Key:
+    return cell[:6]  # method to client: there are many cells
+
+
+def _as_folded(before: Sequence[Cell], now: Sequence[Cell]) -> dict[Key, Cell]:
+    """The cells of `before` by where they count now: what was folded meanwhile is a part of an `other`."""
+    there = {_key(cell): cell for cell in now}
+    found: dict[Key, Cell] = {}
+    gone = []
+    for cell in before:
+        key = _key(cell)
+        same = there.get(key)
+        if same is not None and same.born == cell.born:
+            found[key] = cell
+        else:
+            gone.append(cell)
+    parts: defaultdict[Key, list[Cell]] = defaultdict(list)
+    room: Counter[Key] = Counter()
+    for cell in gone:
+        for key in _others(_key(cell)):
+            if key in there:
+                if key not in parts:
+                    parts[key] = [found[key]] if key in found else []
+                    room[key] = _messages(there[key]) - sum(map(_messages, parts[key]))
+                if room[key] >= _messages(cell):
+                    room[key] -= _messages(cell)
+                    parts[key].append(cell)
+                    break
+    return found | {key: _joined(cells) for key, cells in parts.items() if cells}
+
+
+def _messages(cell: Cell) -> int:
+    return cell.requests + cell.responses
+
+
+def _others(key: Key) -> Iterator[Key]:
+    """Where it may count when it was folded."""
+    servers, clients = (dict.fromkeys((process, process and OTHERS)) for process in key[4:])
+    for server, client in itertools.product(servers, clients):
+        yield other((*key[:4], server, client))
+        if (server, client) != key[4:]:
+            yield (*key[:4], server, client)
+
+
+def _joined(cells: Sequence[Cell]) -> Cell:
+    return cells[0]._replace(
+        requests=sum(cell.requests for cell in cells), responses=sum(cell.responses for cell in cells),
+        latency=stats.merged([cell.latency for cell in cells]),
+        response_bytes=sum(cell.response_bytes for cell in cells))
+
+
+def _counts_as_folded(before: Mapping[Share, int], now: Mapping[Share, int]) -> dict[Share, int]:
+    """Counts by process and what else, each where it counts now."""
+    found: Counter[Share] = Counter()
+    for key, count in before.items():
+        found[key if now.get(key, -1) >= count else (OTHERS, *key[1:])] += count
+    return found
 
 
 def _less(cell: Cell, before: Cell | None) -> Cell:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+
 import pytest
 
+from httptop.cells import OTHER_PATH, Cells
+from httptop.owners import Owned
 from httptop.paths import grouped
+from httptop.shares import Shares
+from httptop.snapshot import OTHERS, Process, Snapshot, Totals
 from httptop.tui import reshape
 from tests.support.rolled import rolled_up
 from tests.tui import snapshots
@@ -32,6 +39,62 @@ def test_since_itself_is_nothing(state: str) -> None:
     assert all(cell.latency == () for cell in rest.cells)
     assert sum(row.accepts for row in rest.accepts) == sum(row.exchanges for row in rest.attribution) == 0
     assert rest.in_flight == snapshot.in_flight
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("pids", [2, 30])
+def test_since_when_the_table_was_full_meanwhile(seed: int, pids: int) -> None:
+    """What was folded after the reset, and what has a row again, counts from the reset on."""
+    rng, shares = random.Random(seed), Shares()
+    cells = Cells(shares.fold, most=60, processes=8)
+    asked: list[tuple[str, int]] = []
+
+    def traffic(most: int) -> None:
+        for _ in range(2000):
+            path, pid = f"/{min(rng.randrange(most), rng.randrange(most))}", rng.randrange(1, pids)
+            client = Process(pid, "curl", float(pid))
+            cells.get(("GET", "h", path, 200, None, client)).answered(rng.randrange(1, 10) * 1_000_000)
+            shares.of(Owned(None, "unknown"), Owned(client, "connect"))[1].total += 1
+            asked.append((path, pid))
+
+    def snapshot(mark: int) -> Snapshot:
+        return Snapshot(cells=cells.freeze(mark, 0, {}), attribution=shares.attribution(),
+                        totals=Totals(len(asked), len(asked)))
+
+    traffic(200)
+    before = snapshot(1)
+    traffic(400)
+    cells.get(("GET", "h", "/1000", 200, None, None)).answered(1_000_000)
+    asked.append(("/1000", 0))
+    rest = reshape.since(snapshot(2), before)
+    assert sum(cell.requests for cell in rest.cells) == sum(cell.responses for cell in rest.cells) == 2001
+    assert sum(count for cell in rest.cells for _, count in cell.latency) == 2001
+    since = Counter(asked[2000:])
+    for cell in rest.cells:
+        assert cell.requests >= 0
+        if cell.path != OTHER_PATH and cell.client not in (None, OTHERS):
+            assert cell.requests <= since[cell.path, cell.client.pid]
+    assert sum(row.exchanges for row in rest.attribution) == 2000
+    assert all(row.exchanges >= 0 for row in rest.attribution)
+
+
+def test_a_row_that_is_there_again_counts_from_its_return() -> None:
+    """What it had before the reset is in `other` by now."""
+    cells = Cells(lambda _: None, most=20)
+
+    def ask(path: str, times: int) -> None:
+        for _ in range(times):
+            cells.get(("GET", "h", path, 200, None, None)).answered(1_000_000)
+
+    ask("/quiet", 2)
+    before = Snapshot(cells=cells.freeze(1, 0, {}))
+    for number in range(30):
+        ask(f"/{number}", 3)
+    assert "/quiet" not in {cell.path for cell in cells.freeze(2, 0, {})}
+    ask("/quiet", 1)
+    rest = {cell.path: cell.requests for cell in reshape.since(Snapshot(cells=cells.freeze(3, 0, {})), before).cells}
+    assert rest["/quiet"] == 1
+    assert sum(rest.values()) == 91
 
 
 def test_since_keeps_the_difference() -> None:
