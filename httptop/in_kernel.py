@@ -22,7 +22,7 @@ Place = Callable[[str], Answered]
 SAMPLES = 5  # exchanges that the kernel knows, and that are wanted one by one: of each reading
 
 # Of requests that could count under `other`, so many come one by one: at once, and each second. That is a third of a
-# second, and a sixth of a core; fewer would cost less, but a filter on a path would find less.
+# second, and a tenth of a core; fewer would cost less, but a filter on a path would find less.
 DETAIL_MAX, DETAIL_PER_S = 2_000, 1_000
 
 REFUSED_MAX = 512  # so many found no place: begin anew with what is asked for now
