@@ -115,6 +115,14 @@ class MutableCell:
         self.recent.absorb(cell.recent)
         self.dirty = True
 
+    @property
+    def last(self) -> MutableCell:
+        """Itself, or what it is a part of by now."""
+        cell = self
+        while cell.into is not None:
+            cell = cell.into
+        return cell
+
     def freeze(self, mark: int, base: int, waiting: int) -> Cell:
         """As a Cell, with `waiting` requests more that are in flight; the same object again while nothing changes."""
         recent = self.recent.since(mark, base) + waiting

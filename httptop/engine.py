@@ -184,10 +184,8 @@ class Engine:
 
     def on_response_end(self, flow: Flow, length: int) -> None:
         """The last response of `flow` is `length` bytes long, head included."""
-        cell = flow.answer
-        if cell is not None:
-            while cell.into is not None:
-                cell = cell.into
+        if flow.answer is not None:
+            cell = flow.answer.last
             cell.bytes += length
             cell.dirty = True
             flow.answer = None
@@ -263,7 +261,8 @@ class Engine:
         waits: list[tuple[Pending | Waiting, Flow]] = [*self._in_flight.items(), *held]
         totals, completeness = losses.totals(self._counters, self._candidates, self._methods, self._statuses,
                                              Counter(METHODS.index(pending.head.method) for pending, _ in held))
-        waiting = Counter(self._request_cell(flow, pending) for pending, flow in waits)
+        asked = [self._request_cell(flow, pending) for pending, flow in waits]
+        waiting = Counter(cell.last for cell in asked)  # which is known when the last one has found its place
         cells = self._cells.freeze(mark, base, waiting)
         return Snapshot(
             source=self._info,

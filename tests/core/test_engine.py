@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from httptop import engine as engine_module
 from httptop import paths
+from httptop.cells import Cells
 from httptop.engine import METHODS_MAX
 from httptop.records import COUNTERS, FLAG_SEEN, Batch, Counter, Kind
 from httptop.snapshot import Cell, Snapshot
@@ -108,6 +111,16 @@ def test_what_waits_is_in_flight_and_in_the_tables() -> None:
     assert sum(cell.requests for cell in after.cells) == 2
     reading.see(talk.frame(1, OK), talk.frame(0, get("/1?secret")))
     assert cells(reading.snapshot())["GET", "/1?secret", None].requests == 1
+
+
+def test_what_waits_is_in_a_full_table_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request is somewhere in the tables, also where the last ones push out the first."""
+    monkeypatch.setattr(engine_module, "Cells", partial(Cells, most=20))
+    script, reading = Script(), Reading()
+    for number in range(50):
+        reading.see(script.dialog().frame(0, get(f"/{number}")))
+    snapshot = reading.snapshot()
+    assert snapshot.in_flight_total == snapshot.totals.requests == sum(cell.requests for cell in snapshot.cells) == 50
 
 
 @pytest.mark.parametrize(("sender", "flags"), [(1, FIN | ACK), (1, RST), (0, RST)])
