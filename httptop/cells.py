@@ -144,6 +144,7 @@ class Cells:
         self._on_fold = on_fold
         self._most = most
         self._processes = processes
+        self._full = most  # cells with which it is folded next
         self._folds = 0
 
     @property
@@ -155,7 +156,7 @@ class Cells:
         """The cell of `key`, which has a row of its own from now on, whoever must make place for it."""
         cell = self._cells.get(key)
         if cell is None:
-            if len(self._cells) >= self._most:
+            if len(self._cells) >= self._full:
                 self._fold()
             cell = self._cells[key] = MutableCell(key, self._folds)
         return cell
@@ -169,6 +170,8 @@ class Cells:
             own.sort(key=lambda cell: cell.recent.total)
             for cell in own[: max(len(own) // FOLD_SHARE, 1)]:
                 self._move(cell, other(cell.key))
+        # Not for each new one, where it made no room.
+        self._full = max(self._most, len(self._cells) + self._most // FOLD_SHARE**2)
 
     def _fold_processes(self) -> None:
         """Of too many processes those with the fewest exchanges become one: at their URLs all stays as it is."""

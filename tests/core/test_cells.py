@@ -81,6 +81,14 @@ def test_shares_of_processes_that_are_folded() -> None:
     assert {row.process: row.exchanges for row in shares.attribution()} == {curl(0): 2, OTHERS: 18}
 
 
+def test_folding_is_for_many_even_where_it_makes_no_room() -> None:
+    """Where there are more statuses and processes than places, which nobody has seen, it does not take all the time."""
+    cells = Cells(lambda _: None, most=160)
+    for status in range(1000):
+        cells.get(("GET", "h", "/", status, NGINX, None)).answered(MS)
+    assert max(cell.born for cell in frozen(cells)) < 100
+
+
 @pytest.mark.parametrize("key", [0, 1, 2, 4, 5])  # but the status, of which there are a thousand
 def test_no_key_makes_the_table_grow(key: int) -> None:
     """Whichever of its parts is another one each time."""
