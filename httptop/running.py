@@ -17,10 +17,10 @@ ProcessKey = tuple["Process | None", str]
 
 
 class Tally:
-    """Sums over many cells, from which a cell can be taken away again."""
+    """Sums over many cells, from which a cell can be taken away again. `quiet`: its row, while nothing happens."""
 
-    __slots__ = ("cells", "latency", "latency_max_ns", "methods_", "now", "recent", "requests",
-                 "responses", "statuses_")
+    __slots__ = ("cells", "latency", "latency_max_ns", "methods_", "now", "quiet", "recent", "requests", "responses",
+                 "statuses_")
 
     def __init__(self) -> None:
         self.cells = self.requests = self.responses = self.recent = self.latency_max_ns = 0
@@ -28,9 +28,11 @@ class Tally:
         self.statuses_: dict[int, int] = {}
         self.now: dict[str, int] = {}  # recent requests by class of their answer
         self.latency: dict[int, int] = {}
+        self.quiet: ProcessRow | None = None
 
     def add(self, cell: Cell, sign: int, latencies: Iterable[tuple[int, int]]) -> None:
         """Count `cell` in (1) or out (-1), and so many answers (more, or fewer) in each bucket of latency."""
+        self.quiet = None
         self.cells += sign
         self.requests += sign * cell.requests
         self.responses += sign * cell.responses
@@ -104,6 +106,9 @@ class Running:
         for cell in come:
             if id(cell) not in moved:
                 self._count(cell, 1, cell.latency)
+        for key in [key for cell in gone for key in ends(cell, self._roles)]:
+            if key in self._processes and not self._processes[key].cells:
+                del self._processes[key]
 
     def _change(self, old: Cell, new: Cell) -> None:
         """The same cell a little later: few of its buckets have changed."""
@@ -151,19 +156,24 @@ class Running:
 
         `snapshot`: the one whose cells were taken last.
         """
-        accepts = {row.process: row for row in snapshot.accepts}
+        accepts = {accept.process: accept for accept in snapshot.accepts}
         how: dict[ProcessKey, list[tuple[str, int]]] = {}
-        for row in snapshot.attribution:
-            how.setdefault((row.process, row.role), []).append((row.how, row.exchanges))
-        tallies = {key: tally for key, tally in self._processes.items() if tally.cells}
+        for share in snapshot.attribution:
+            how.setdefault((share.process, share.role), []).append((share.how, share.exchanges))
+        tallies = dict(self._processes)
         if self._everything:
             for accept in snapshot.accepts:  # a process that accepted but was asked nothing is worth a row
                 tallies.setdefault((accept.process, "server"), Tally())
         rows = []
         for (process, role), tally in tallies.items():
             accepted = accepts.get(process) if process is not None and role == "server" else None
-            rows.append(ProcessRow(
-                process, role, tally.requests, tally.recent / snapshot.rate_window_s, tally.methods(),
-                tally.statuses(), accepted.accepts if accepted else 0, accepted.accepts_per_s if accepted else 0.0,
-                tally.latency_ms(), tuple(sorted(how.get((process, role), ())))))
+            attribution = tuple(sorted(how.get((process, role), ())))
+            row = tally.quiet
+            if row is None or accepted or row.attribution != attribution:
+                row = ProcessRow(
+                    process, role, tally.requests, tally.recent / snapshot.rate_window_s, tally.methods(),
+                    tally.statuses(), accepted.accepts if accepted else 0, accepted.accepts_per_s if accepted else 0.0,
+                    tally.latency_ms(), attribution)
+            tally.quiet = None if accepted or tally.recent else row  # of thousands that came and went, most are
+            rows.append(row)
         return sorted(rows, key=lambda row: (-row.requests, row.role, row.process.pid if row.process else 0))

@@ -9,7 +9,7 @@ import pytest
 from httptop.filters import parse
 from httptop.rollup import UrlGroup
 from httptop.running import Running
-from httptop.snapshot import AcceptRow, AttributionRow, Cell, Process, Snapshot
+from httptop.snapshot import OTHERS, AcceptRow, AttributionRow, Cell, Process, Snapshot
 from tests.support.rolled import rolled_up
 
 PROCESSES = (Process(1, "nginx", 1.0), Process(2, "curl", 2.0), None)
@@ -77,6 +77,35 @@ def test_same_as_made_anew(terms: str, seed: int) -> None:
             assert kept._replace(latency_ms=None) == made._replace(latency_ms=None)
             if made.latency_ms is not None and made.latency_ms.max == slowest[key]:
                 assert kept.latency_ms == made.latency_ms
+
+
+def test_processes_that_are_folded_leave_nothing() -> None:
+    """A thousand clients, then one row for all of them: what is kept of each is gone."""
+    running = Running()
+    clients = [Process(10 + number, "curl", float(number)) for number in range(1000)]
+    running.take(tuple(Cell("GET", "h", "/", 200, PROCESSES[0], client, 1, 1) for client in clients))
+    assert len(running.processes(Snapshot())) == 1001
+    now = Snapshot(cells=(Cell("GET", "h", "/", 200, PROCESSES[0], OTHERS, 1000, 1000),))
+    running.take(now.cells)
+    assert {(row.process, row.requests) for row in running.processes(now)} == {(PROCESSES[0], 1000), (OTHERS, 1000)}
+    assert len(running._processes) == 2
+
+
+def test_rows_of_quiet_processes_are_kept() -> None:
+    """They are not made again, until something of them changes."""
+    cells = tuple(Cell("GET", "h", "/", 200, None, client, 1, 1) for client in PROCESSES[:2])
+    running = Running()
+    running.take(cells)
+    before = running.processes(Snapshot())
+    busy = cells[0]._replace(requests=2, recent=1)
+    running.take((busy, cells[1]))
+    now = running.processes(Snapshot())
+    assert now[1] is next(row for row in before if row.process == PROCESSES[1])
+    assert (now[0].process, now[0].requests, now[0].rate_per_s) == (PROCESSES[0], 2, 1.0)
+    running.take((busy._replace(recent=0), cells[1]))
+    assert running.processes(Snapshot())[0].rate_per_s == 0.0
+    known = Snapshot(attribution=(AttributionRow(PROCESSES[1], "client", "connect", 1),))
+    assert running.processes(known)[1].attribution == (("connect", 1),)
 
 
 CELLS = tuple(Cell("GET", "h", f"/{number}", 200, None, None, 1, 1) for number in range(10_000))
