@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from httptop import stats
+from httptop.losses import OTHER_METHOD
 from httptop.records import METHODS
 from httptop.snapshot import OTHERS, Cell, Process
 
 CELLS_MAX = 20_000  # about 30 MB when full
 PROCESSES_MAX = 1_000  # of which there are rows, when the table is full: half as many then
 FOLD_SHARE = 4  # one in so many is folded into `other` when the table is full
-OTHER_PATH = OTHER_METHOD = "(other)"
+OTHER_PATH = "(other)"
 
 Key = tuple[str, str, str, "int | None", "Process | None", "Process | None"]
 """method, host, path, status, server, client"""

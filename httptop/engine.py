@@ -175,12 +175,12 @@ class Engine:
         ends = self._ends(flow, ts_ns)
         cell, server, client = answered = self._answered(pending.head, status, ends, ts_ns)
         cell.answered(max(ts_ns - pending.end_ns, 0))
-        if self._in_kernel is not None and pending.data and self._record is not None:
-            place = partial(self._place, pending.head, status, ends, ts_ns)
-            self._in_kernel.learn(pending, head, seq, self._record, ends, answered, place)
-        flow.answer = cell
         server.total += 1
         client.total += 1
+        flow.answer = cell
+        if self._in_kernel is not None and pending.data and self._record is not None:
+            place = partial(self._place, pending.head, status, ends, ts_ns)
+            self._in_kernel.learn(pending, head, seq, self._record, ends, answered, place)  # which may fold all these
 
     def on_response_end(self, flow: Flow, length: int) -> None:
         """The last response of `flow` is `length` bytes long, head included."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from httptop.records import METHODS, STATUS_CLASSES, Counter
 from httptop.snapshot import Counts, LossRow, Totals
 
-OTHER_METHOD = "other"  # of a request that was lost before its method was read
+OTHER_METHOD = "other"  # of a request that was lost before its method was read, or that has one of too many
 
 _TOO_FAST = "httptop could not read as fast: narrow it with --port, or give it more CPU"
 

@@ -88,9 +88,8 @@ def _others(key: Key) -> Iterator[Key]:
     """Where it may count when it was folded."""
     servers, clients = (dict.fromkeys((process, process and OTHERS)) for process in key[4:])
     for server, client in itertools.product(servers, clients):
-        yield other((*key[:4], server, client))
-        if (server, client) != key[4:]:
-            yield (*key[:4], server, client)
+        same_url = (*key[:4], server, client)
+        yield from (into for into in (other(same_url), same_url) if into != key)
 
 
 def _joined(cells: Sequence[Cell]) -> Cell:

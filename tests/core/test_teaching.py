@@ -411,6 +411,18 @@ def test_what_the_kernel_counts_has_a_row_again(monkeypatch: pytest.MonkeyPatch)
     assert sum(cell.requests for cell in snapshot.cells) == snapshot.totals.requests == 2 + 90 + 20
 
 
+def test_each_exchange_is_somebodys_whoever_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that come and go, while what their requests have in common is taught."""
+    monkeypatch.setattr("httptop.engine.Cells", partial(Cells, most=21, processes=4))
+    lesson = Lesson()
+    for number in range(600):
+        lesson.owners = (OWNER.pack(1000 + number, How.CONNECT, 0, 0, 10**9 + number, b"curl"), OWNERS[1])
+        lesson.exchange(get(f"/item/{number}"), OK, times=1)
+    attribution = lesson.snapshot().attribution
+    assert sum(row.exchanges for row in attribution if row.role == "client") == 600
+    assert sum(row.exchanges for row in attribution if row.role == "server") == 600
+
+
 def test_requests_of_which_only_the_end_is_known() -> None:
     """One that was held and comes back ends where it ended, whatever its target was; it counts as `other`."""
     lesson = Lesson()
