@@ -12,7 +12,8 @@ from httptop.records import METHODS
 from httptop.snapshot import OTHERS, Cell, Process
 
 CELLS_MAX = 20_000  # about 30 MB when full
-PROCESSES_MAX = 1_000  # of which there are rows, when the table is full: half as many then
+PROCESSES_MAX = 4_000  # of which there are rows: half as many when there are more
+PROCESSES_MIN = 20  # that have rows whatever happens
 FOLD_SHARE = 4  # one in so many is folded into `other` when the table is full
 OTHER_PATH = "(other)"
 
@@ -65,12 +66,15 @@ class Recent:
 
     def absorb(self, other: Recent) -> None:
         """Add what `other` counted, with its past: a rate must not jump when rows are joined."""
-        marks = sorted({mark for mark, _ in self._seen} | {mark for mark, _ in other._seen})
-        self._seen = [(mark, self._at(mark) + other._at(mark)) for mark in marks]
+        joined: list[tuple[int, int]] = []
+        mine = theirs = 0
+        for mark, total, own in sorted([(*at, True) for at in self._seen] + [(*at, False) for at in other._seen]):
+            mine, theirs = (total, theirs) if own else (mine, total)
+            if joined and joined[-1][0] == mark:
+                joined.pop()
+            joined.append((mark, mine + theirs))
+        self._seen = joined
         self.total += other.total
-
-    def _at(self, mark: int) -> int:
-        return max((total for m, total in self._seen if m <= mark), default=0)
 
 
 class MutableCell:
@@ -145,6 +149,7 @@ class Cells:
         self._on_fold = on_fold
         self._most = most
         self._processes = processes
+        self._seen: set[Process | None] = set()
         self._full = most  # cells with which it is folded next
         self._folds = 0
 
@@ -157,38 +162,50 @@ class Cells:
         """The cell of `key`, which has a row of its own from now on, whoever must make place for it."""
         cell = self._cells.get(key)
         if cell is None:
+            if len(self._seen) > self._processes:
+                self._fold_processes()
             if len(self._cells) >= self._full:
                 self._fold()
+            self._seen.update(key[4:])
             cell = self._cells[key] = MutableCell(key, self._folds)
         return cell
 
     def _fold(self) -> None:
-        """Make room for many: this takes the time of a sort. First processes that came and went, then URLs."""
-        self._folds += 1
-        self._fold_processes()
-        if len(self._cells) > self._most - self._most // FOLD_SHARE:
-            own = [cell for cell in self._cells.values() if cell.key[2] != OTHER_PATH]
-            own.sort(key=lambda cell: cell.recent.total)
-            for cell in own[: max(len(own) // FOLD_SHARE, 1)]:
-                self._move(cell, other(cell.key))
+        """Make room for many, which takes the time of a sort: of URLs, or of who asked whom where these are so many."""
+        self._fold_urls()
+        if len(self._cells) > self._most - self._most // (2 * FOLD_SHARE):
+            self._fold_processes()
         # Not for each new one, where it made no room.
         self._full = max(self._most, len(self._cells) + self._most // FOLD_SHARE**2)
 
+    def _fold_urls(self) -> None:
+        self._folds += 1
+        own = [cell for cell in self._cells.values() if cell.key[2] != OTHER_PATH]
+        own.sort(key=lambda cell: cell.recent.total)
+        for cell in own[: max(len(own) // FOLD_SHARE, 1)]:
+            self._move(cell, other(cell.key))
+
     def _fold_processes(self) -> None:
-        """Of too many processes those with the fewest exchanges become one: at their URLs all stays as it is."""
+        """Of too many processes those with the fewest exchanges become one: at their URLs all stays as it is.
+
+        Most of so many came and went, and who looks at rows sees no thousand of them; each costs as much as two URLs.
+        """
         asked: Counter[Process] = Counter()
         for cell in self._cells.values():
             for process in cell.key[4:]:
                 if process is not None:
                     asked[process] += max(cell.recent.total, cell.responses)
-        asked.pop(OTHERS, None)
-        if len(asked) <= self._processes:
+        del asked[OTHERS]
+        kept = max(min(self._processes, len(asked)) // 2, PROCESSES_MIN)
+        gone = {process for process, _ in asked.most_common()[kept:]}
+        if not gone:
             return
-        gone = {process for process, _ in asked.most_common()[self._processes // 2 :]}
+        self._folds += 1
         for cell in list(self._cells.values()):
             server, client = (OTHERS if process in gone else process for process in cell.key[4:])
             if OTHERS in (server, client):
                 self._move(cell, (*cell.key[:4], server, client))
+        self._seen -= gone
         self._on_fold(gone)
 
     def _move(self, cell: MutableCell, key: Key) -> None:

@@ -41,7 +41,7 @@ class Decoder:
         if record.kind == END:
             self._end(flow, record)
             return
-        if record.flags & FLAG_NEW and stream.started and (flow.closed or self._is_far(stream, record)):
+        if record.flags & FLAG_NEW and stream.started and (flow.closed_ns or self._is_far(stream, record)):
             self.abandon(flow)
             flow.reset()
             stream = flow.streams[record.sender]
@@ -109,7 +109,7 @@ class Decoder:
     def _end(self, flow: Flow, record: Record) -> None:
         stream = flow.streams[record.sender]
         if record.flags & FLAG_RST:
-            flow.closed = True
+            flow.closed_ns = record.ts_ns
             self.abandon(flow)
         elif record.sender == flow.client:
             self._pairing.client_ends(flow, record)
@@ -118,7 +118,7 @@ class Decoder:
             if stream.messages and stream.state in (UNKNOWN, CHUNKED):
                 self._pairing.response_ends(flow, stream, record.seq)
                 stream.state = HEAD
-            flow.closed = True
+            flow.closed_ns = record.ts_ns
             self.abandon(flow)
 
     def _place(self, flow: Flow, stream: Stream, record: Record) -> None:

@@ -15,18 +15,13 @@ from httptop.flows import Flow, Pending
 from httptop.http1 import Request, Response
 from httptop.in_kernel import Answered, InKernel, Waiting
 from httptop.owners import Find, Lookup, Owned, Owners, not_found
-from httptop.records import FLAG_RESUMED, METHODS, NO_OWNER, Batch, Record
+from httptop.records import FLAG_RESUMED, METHODS, NO_OWNER, Batch, Kind, Record
 from httptop.shares import Shares
-from httptop.snapshot import (
-    Exchange,
-    InFlightRow,
-    SelfCost,
-    Snapshot,
-    SourceInfo,
-)
+from httptop.snapshot import Exchange, InFlightRow, SelfCost, Snapshot, SourceInfo
 from httptop.taught import Board
 
 FLOWS_MAX = 24576  # 35 MB when full; what is evicted was quiet for longest, and mostly has nothing open
+OVER_NS = 5_000_000_000  # how long one that is over may still be heard of: segments that come twice, or late
 IN_FLIGHT_SHOWN = 200  # oldest first
 HISTORY_S = 120
 METHODS_MAX = 100  # that are told apart: any word can be one
@@ -109,6 +104,8 @@ class Engine:
             key = record.flow
             flow = flows.get(key)
             if flow is None:
+                if record.kind == Kind.END and not record.flags & FLAG_RESUMED:
+                    continue  # of one that is over, or on which nothing was said
                 flow = self._new_flow(key)
             else:
                 flows.move_to_end(key)
@@ -146,6 +143,11 @@ class Engine:
             self._events["flow_evicted"] += bool(oldest.pending)
             self._decoder.abandon(oldest)
         return flow
+
+    def _forget(self, now_ns: int) -> None:
+        """Who asks once on each connection leaves thousands that are over: they must not push out one that waits."""
+        for key in [key for key, flow in self._flows.items() if 0 < flow.closed_ns < now_ns - OVER_NS]:
+            self._decoder.abandon(self._flows.pop(key))
 
     # -- what flows say (flows.Sink) ----------------------------------------------------------------------------
 
@@ -256,6 +258,7 @@ class Engine:
         start_ns = self._start_ns if self._start_ns is not None else now_ns
         if self._marks is None:
             self._marks = Marks(start_ns)
+        self._forget(now_ns)
         mark, base, window_s = self._marks.take(now_ns)
         held = self._in_kernel.waits() if self._in_kernel is not None else []
         waits: list[tuple[Pending | Waiting, Flow]] = [*self._in_flight.items(), *held]

@@ -36,7 +36,7 @@ class Pending:
 class Flow:
     """Both directions of a connection. `client`: the endpoint that sends requests, None while not known."""
 
-    __slots__ = ("ahead", "answer", "astray", "client", "closed", "key", "lone", "owners", "pending", "streams",
+    __slots__ = ("ahead", "answer", "astray", "client", "closed_ns", "key", "lone", "owners", "pending", "streams",
                  "tunnel")
 
     def __init__(self, key: bytes) -> None:
@@ -51,7 +51,7 @@ class Flow:
         self.pending: list[Pending] = []  # nearly always one or none: a deque would take ten times the memory
         self.client: int | None = None
         self.tunnel = False  # CONNECT or Upgrade succeeded: what passes now is no HTTP of this flow
-        self.closed = False
+        self.closed_ns = 0  # when it was over; 0: it is not
         self.ahead = False  # it has asked again before it was answered
         self.lone: int | None = None  # where the last response began, if it answered none that was seen by then
         self.astray = False  # and messages were missed: nobody can tell which answer is whose

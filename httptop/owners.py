@@ -21,7 +21,7 @@ from httptop.records import (
 from httptop.snapshot import Process
 
 PEERS_MAX = 4096  # accepted connections that are remembered by their peer's address, until somebody reads from them
-PROCESSES_MAX = 16384  # processes that are remembered by what the kernel said of them
+PROCESSES_MAX = 8192  # processes that are remembered by what the kernel said of them
 STRANGERS_MAX = 65536
 LATE_MAX = 4096  # ends of flows that were looked up late
 _CONTESTED_AT = 6  # in `struct owner`

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from httptop import stats
 from httptop.filters import Filter
@@ -18,15 +18,20 @@ class Group:
     Ten thousand rows are sorted by these sums each second; a screen then asks for the latency of fifty.
     """
 
-    __slots__ = ("cells", "errors", "failed_now", "recent", "requests", "responses")
+    __slots__ = ("_cells", "errors", "failed_now", "recent", "requests", "responses")
 
     def __init__(self) -> None:
-        self.cells: list[Cell] = []
+        self._cells: dict[int, Cell] = {}  # by id: thousands of clients can have asked for one URL
         self.requests = self.recent = self.responses = self.errors = self.failed_now = 0
+
+    @property
+    def cells(self) -> Collection[Cell]:
+        """Those that were added."""
+        return self._cells.values()
 
     def add(self, cell: Cell) -> None:
         """Count `cell` in; an error is a status of 400 or more, a failure one of 500 or more."""
-        self.cells.append(cell)
+        self._cells[id(cell)] = cell
         self.requests += cell.requests
         self.recent += cell.recent
         self.responses += cell.responses
@@ -37,7 +42,7 @@ class Group:
 
     def remove(self, cell: Cell) -> None:
         """Take a cell away that was added: that very object, once."""
-        del self.cells[next(place for place, other in enumerate(self.cells) if other is cell)]
+        del self._cells[id(cell)]
         self.requests -= cell.requests
         self.recent -= cell.recent
         self.responses -= cell.responses

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from httptop.cells import OTHER_PATH, Cells, Key
+from httptop.cells import OTHER_PATH, Cells, Key, Recent
 from httptop.owners import Owned
 from httptop.shares import Shares
 from httptop.snapshot import OTHERS, Cell, Process
@@ -55,18 +55,47 @@ def test_what_is_asked_for_most_stays() -> None:
 def test_processes_that_come_and_go() -> None:
     """They become one; at the URL, and at the process that stays, there is every exchange."""
     gone: set[Process] = set()
-    cells = Cells(gone.update, most=100, processes=10)
+    cells = Cells(gone.update, processes=50)
+    ask(cells, "/healthz", curl(3000), times=2)
     for number in range(1000):
         ask(cells, "/healthz", curl(number))
     ask(cells, "/healthz", curl(2000), times=7)
     found = frozen(cells)
     assert {(cell.path, cell.server) for cell in found} == {("/healthz", NGINX)}
-    assert sum(cell.requests for cell in found) == sum(cell.responses for cell in found) == 1007
-    assert len(found) <= 100
+    assert sum(cell.requests for cell in found) == sum(cell.responses for cell in found) == 1009
+    assert len(found) <= 52
+    assert max(cell.born for cell in found) < 50  # it is folded for many at once
     by_client = {cell.client: cell.requests for cell in found}
     assert by_client[OTHERS] == len(gone) > 900
-    assert by_client[curl(2000)] == 7
+    assert (by_client[curl(2000)], by_client[curl(3000)]) == (7, 2)
     assert gone == {curl(number) for number in range(1000)} - by_client.keys()
+
+
+def test_everybody_asks_everybody() -> None:
+    """Where processes in pairs fill the table, fewer of them have rows, and the busiest keep theirs."""
+    cells = Cells(lambda _: None, most=1000)
+    for client in range(100):
+        for server in range(100):
+            cells.get(("GET", "h", "/", 200, curl(1000 + server), curl(client))).answered(MS)
+            cells.get(("GET", "h", "/", 200, NGINX, curl(5000))).answered(MS)
+    found = frozen(cells)
+    assert sum(cell.requests for cell in found) == 20_000
+    assert len(found) <= 1000
+    assert {cell.requests for cell in found if cell.client == curl(5000)} == {10_000}
+
+
+def test_a_rate_goes_along_when_rows_are_joined() -> None:
+    """Within the window there are as many as the two had."""
+    one, two = Recent(), Recent()
+    for mark, (first, second) in enumerate([(3, 1), (0, 5), (2, 0), (0, 0), (4, 7)], 1):
+        one.total, two.total = one.total + first, two.total + second
+        one.since(mark, 0)
+        two.since(mark, 0)
+    one.absorb(two)
+    assert one.total == 22
+    assert one.since(6, 2) == 2 + 4 + 7
+    assert one.since(6, 4) == 4 + 7
+    assert one.since(6, 5) == 0
 
 
 def test_shares_of_processes_that_are_folded() -> None:
@@ -92,7 +121,7 @@ def test_folding_is_for_many_even_where_it_makes_no_room() -> None:
 @pytest.mark.parametrize("key", [0, 1, 2, 4, 5])  # but the status, of which there are a thousand
 def test_no_key_makes_the_table_grow(key: int) -> None:
     """Whichever of its parts is another one each time."""
-    cells = Cells(lambda _: None, most=200, processes=20)
+    cells = Cells(lambda _: None, most=200, processes=50)
     parts: list[list[object]] = [[f"M{n}", f"h{n}", f"/{n}", n, curl(n), curl(n)] for n in range(2000)]
     for part in parts:
         made = ["GET", "h", "/", 200, NGINX, None]

@@ -150,6 +150,37 @@ def test_evicted_flows_are_counted_when_something_waited(monkeypatch: pytest.Mon
     assert snapshot.totals.requests == sum(cell.requests for cell in snapshot.cells) == 4
 
 
+@pytest.mark.parametrize("late_ms", [1, 7000])
+def test_who_waits_is_not_evicted_by_what_is_over(monkeypatch: pytest.MonkeyPatch, late_ms: int) -> None:
+    """Connections of one exchange each are forgotten when they are over, also where the client closes its side late."""
+    monkeypatch.setattr(engine_module, "FLOWS_MAX", 10)
+    reading, script = Reading(), Script()
+    poll = script.dialog()
+    reading.see(poll.frame(0, GET))
+    for _ in range(40):
+        talk = script.dialog()
+        reading.see(talk.frame(0, GET), talk.frame(1, OK), talk.frame(1, b"", flags=FIN | ACK))
+        reading.wait(1000)
+        reading.snapshot()
+        reading.see(talk.frame(0, b"", flags=FIN | ACK), step_ms=late_ms)
+    reading.see(poll.frame(1, OK))
+    snapshot = reading.snapshot()
+    assert skipped(snapshot) == {}
+    assert (snapshot.lost, snapshot.in_flight_total, snapshot.totals.responses) == (0, 0, 41)
+
+
+def test_nothing_waits_on_a_connection_that_is_over() -> None:
+    """A request that comes after the server has closed: for a while it may be so, then nobody will answer."""
+    reading, talk = Reading(), dialog()
+    reading.see(talk.frame(0, GET), talk.frame(1, OK), talk.frame(1, b"", flags=FIN | ACK), talk.frame(0, GET))
+    assert reading.snapshot().in_flight_total == 1
+    reading.wait(10_000)
+    snapshot = reading.snapshot()
+    assert snapshot.in_flight_total == 0
+    assert skipped(snapshot) == {"unanswered": 1}
+    assert snapshot.totals.requests == sum(cell.requests for cell in snapshot.cells) == 2
+
+
 def test_losses_of_the_ring_are_in_the_totals() -> None:
     """Totals are messages delivered and candidates lost, by method and class; completeness is the delivered share."""
     talk, reading = dialog(), Reading()
