@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from httptop import stats
 from httptop.losses import OTHER_METHOD
 from httptop.records import METHODS
-from httptop.snapshot import OTHERS, Cell, Process
+from httptop.snapshot import OTHERS, Cell, Process, namesakes
 
 CELLS_MAX = 20_000  # about 30 MB when full
 PROCESSES_MAX = 4_000  # of which there are rows: half as many when there are more
 PROCESSES_MIN = 20  # that have rows whatever happens
+NAMESAKES_MIN = 10  # from so many on those of one name are one row when they are folded
 FOLD_SHARE = 4  # one in so many is folded into `other` when the table is full
 OTHER_PATH = "(other)"
 
@@ -24,6 +24,14 @@ Key = tuple[str, str, str, "int | None", "Process | None", "Process | None"]
 def other(key: Key) -> Key:
     """The key under which the URL of `key` counts when it has no row of its own. A method can be any word."""
     return (key[0] if key[0] in ("", *METHODS) else OTHER_METHOD, "", OTHER_PATH, *key[3:])
+
+
+def _parts(kept: Collection[Process], gone: Sequence[Process]) -> dict[Process, Process]:
+    """Of what each of those that are gone is a part from now on."""
+    names = Counter(map(namesakes, gone))
+    own = {name for name, count in names.items() if count >= NAMESAKES_MIN} | set(kept)
+    return {process: name if name in own else OTHERS
+            for process, name in zip(gone, map(namesakes, gone), strict=True) if process not in own}
 
 
 class Marks:
@@ -141,9 +149,9 @@ class MutableCell:
 
 
 class Cells:
-    """All of them. `on_fold` is told which processes have become part of OTHERS."""
+    """All of them. `on_fold` is told which processes have become part of which."""
 
-    def __init__(self, on_fold: Callable[[AbstractSet[Process]], None], most: int = CELLS_MAX,
+    def __init__(self, on_fold: Callable[[Mapping[Process, Process]], None], most: int = CELLS_MAX,
                  processes: int = PROCESSES_MAX) -> None:
         self._cells: dict[Key, MutableCell] = {}
         self._on_fold = on_fold
@@ -186,7 +194,7 @@ class Cells:
             self._move(cell, other(cell.key))
 
     def _fold_processes(self) -> None:
-        """Of too many processes those with the fewest exchanges become one: at their URLs all stays as it is.
+        """Of too many processes those with the fewest exchanges become one of each name; their URLs stay as they are.
 
         Most of so many came and went, and who looks at rows sees no thousand of them; each costs as much as two URLs.
         """
@@ -197,15 +205,15 @@ class Cells:
                     asked[process] += max(cell.recent.total, cell.responses)
         del asked[OTHERS]
         kept = max(min(self._processes, len(asked)) // 2, PROCESSES_MIN)
-        gone = {process for process, _ in asked.most_common()[kept:]}
+        busiest = [process for process, _ in asked.most_common()]
+        gone = _parts(busiest[:kept], busiest[kept:])
         if not gone:
             return
         self._folds += 1
         for cell in list(self._cells.values()):
-            server, client = (OTHERS if process in gone else process for process in cell.key[4:])
-            if OTHERS in (server, client):
-                self._move(cell, (*cell.key[:4], server, client))
-        self._seen -= gone
+            server, client = (process and gone.get(process, process) for process in cell.key[4:])
+            self._move(cell, (*cell.key[:4], server, client))
+        self._seen = {process and gone.get(process, process) for process in self._seen}
         self._on_fold(gone)
 
     def _move(self, cell: MutableCell, key: Key) -> None:

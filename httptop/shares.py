@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 
 from httptop.cells import Recent
 from httptop.owners import Owned
 from httptop.records import REMOTE
-from httptop.snapshot import OTHERS, AcceptRow, AttributionRow, Process
+from httptop.snapshot import AcceptRow, AttributionRow, Process
 
 Share = tuple["Process | None", str, str]
 """Process, role, how it is known."""
 
 
 class Shares:
-    """Counts by process; of those that were folded, under OTHERS."""
+    """Counts by process; of those that were folded, where they are parts of."""
 
     def __init__(self) -> None:
         self._accepts: dict[Process, Recent] = {}
@@ -29,14 +29,14 @@ class Shares:
         return (self._exchanges.setdefault((server.process, "server", server.how), Recent()),
                 self._exchanges.setdefault((client.process, "client", client.how), Recent()))
 
-    def fold(self, gone: AbstractSet[Process]) -> None:
-        """These processes have no row of their own any more."""
+    def fold(self, gone: Mapping[Process, Process]) -> None:
+        """These processes have no row of their own any more, but are parts of others."""
         for (process, role, how), exchanges in list(self._exchanges.items()):
-            if process in gone:
+            if process is not None and process in gone:
                 del self._exchanges[process, role, how]
-                self._exchanges.setdefault((OTHERS, role, how), Recent()).absorb(exchanges)
-        for process in self._accepts.keys() & gone:
-            self._accepts.setdefault(OTHERS, Recent()).absorb(self._accepts.pop(process))
+                self._exchanges.setdefault((gone[process], role, how), Recent()).absorb(exchanges)
+        for process in self._accepts.keys() & gone.keys():
+            self._accepts.setdefault(gone[process], Recent()).absorb(self._accepts.pop(process))
 
     def accepts(self, mark: int, base: int, window_s: float) -> tuple[AcceptRow, ...]:
         """By process; `mark`, `base` and `window_s` as cells.Marks gives them."""

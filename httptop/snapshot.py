@@ -30,6 +30,11 @@ class Process:
 OTHERS = Process(0, "(other)")  # stands for processes of which there are too many
 
 
+def namesakes(process: Process) -> Process:
+    """Stands for all of its name in its container: a pid tells nothing of who runs a second and comes again."""
+    return Process(0, process.comm, None, "", process.container)
+
+
 class Cell(NamedTuple):
     """The finest count: exchanges of one (method, host, path, status, server, client).
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from httptop import stats
 from httptop.cells import Key, other
-from httptop.snapshot import OTHERS, Cell, Counts, LossRow, Process, Snapshot, Totals
+from httptop.snapshot import OTHERS, Cell, Counts, LossRow, Process, Snapshot, Totals, namesakes
 
-Share = tuple["Process | str | None", ...]
+Share = tuple["Process | None", tuple[str, ...]]
+"""A process, and what else a count is by."""
 
 
 def without_query(path: str) -> str:
@@ -33,16 +34,17 @@ def since(snapshot: Snapshot, before: Snapshot) -> Snapshot:
     totals = _totals(snapshot.totals, before.totals)
     delivered = _delivered(snapshot) - _delivered(before)
     lost = {row.reason: row.events for row in before.losses}
-    accepted = _counts_as_folded({(row.process,): row.accepts for row in before.accepts},
-                                 {(row.process,): row.accepts for row in snapshot.accepts})
-    how = _counts_as_folded({(row.process, row.role, row.how): row.exchanges for row in before.attribution},
-                            {(row.process, row.role, row.how): row.exchanges for row in snapshot.attribution})
+    accepted = _counts_as_folded({(row.process, ()): row.accepts for row in before.accepts},
+                                 {(row.process, ()): row.accepts for row in snapshot.accepts})
+    how = _counts_as_folded({(row.process, (row.role, row.how)): row.exchanges for row in before.attribution},
+                            {(row.process, (row.role, row.how)): row.exchanges for row in snapshot.attribution})
     return snapshot._replace(
         start_ns=before.end_ns, totals=totals,
         completeness=min(delivered / totals.requests, 1.0) if totals.requests else 1.0,
         cells=tuple(cell for cell in cells if cell.requests or cell.responses or cell.recent),
-        accepts=tuple(row._replace(accepts=row.accepts - accepted.get((row.process,), 0)) for row in snapshot.accepts),
-        attribution=tuple(row._replace(exchanges=row.exchanges - how.get((row.process, row.role, row.how), 0))
+        accepts=tuple(row._replace(accepts=row.accepts - accepted.get((row.process, ()), 0))
+                      for row in snapshot.accepts),
+        attribution=tuple(row._replace(exchanges=row.exchanges - how.get((row.process, (row.role, row.how)), 0))
                           for row in snapshot.attribution),
         exchanges=tuple(row for row in snapshot.exchanges if row.ts_ns > before.end_ns),
         losses=tuple(LossRow(row.reason, row.events - lost.get(row.reason, 0), row.remedy) for row in snapshot.losses),
@@ -66,30 +68,43 @@ def _as_folded(before: Sequence[Cell], now: Sequence[Cell]) -> dict[Key, Cell]:
         else:
             gone.append(cell)
     parts: defaultdict[Key, list[Cell]] = defaultdict(list)
-    room: Counter[Key] = Counter()
+    room: dict[Key, dict[int, int]] = {}
     for cell in gone:
+        counts = _counted(cell)
         for key in _others(_key(cell)):
             if key in there:
-                if key not in parts:
+                if key not in room:
                     parts[key] = [found[key]] if key in found else []
-                    room[key] = _messages(there[key]) - sum(map(_messages, parts[key]))
-                if room[key] >= _messages(cell):
-                    room[key] -= _messages(cell)
+                    room[key] = dict(_counted(there[key]))
+                    _take(room[key], _counted(found[key]) if key in found else ())
+                if all(room[key].get(what, 0) >= count for what, count in counts):
+                    _take(room[key], counts)
                     parts[key].append(cell)
                     break
     return found | {key: _joined(cells) for key, cells in parts.items() if cells}
 
 
-def _messages(cell: Cell) -> int:
-    return cell.requests + cell.responses
+def _counted(cell: Cell) -> tuple[tuple[int, int], ...]:
+    """All counts that only grow: messages, and answers by bucket of latency."""
+    return (-1, cell.requests), (-2, cell.responses), *cell.latency
+
+
+def _take(room: dict[int, int], counts: Sequence[tuple[int, int]]) -> None:
+    for what, count in counts:
+        room[what] = room.get(what, 0) - count
 
 
 def _others(key: Key) -> Iterator[Key]:
     """Where it may count when it was folded."""
-    servers, clients = (dict.fromkeys((process, process and OTHERS)) for process in key[4:])
+    servers, clients = map(_parts_of, key[4:])
     for server, client in itertools.product(servers, clients):
         same_url = (*key[:4], server, client)
         yield from (into for into in (other(same_url), same_url) if into != key)
+
+
+def _parts_of(process: Process | None) -> Sequence[Process | None]:
+    """What may stand for it when it was folded, and itself."""
+    return (None,) if process is None else tuple(dict.fromkeys((process, namesakes(process), OTHERS)))
 
 
 def _joined(cells: Sequence[Cell]) -> Cell:
@@ -102,8 +117,11 @@ def _joined(cells: Sequence[Cell]) -> Cell:
 def _counts_as_folded(before: Mapping[Share, int], now: Mapping[Share, int]) -> dict[Share, int]:
     """Counts by process and what else, each where it counts now."""
     found: Counter[Share] = Counter()
-    for key, count in before.items():
-        found[key if now.get(key, -1) >= count else (OTHERS, *key[1:])] += count
+    for (process, what), count in before.items():
+        for place in ((part, what) for part in _parts_of(process)):
+            if now.get(place, 0) - found[place] >= count:
+                found[place] += count
+                break
     return found
 
 

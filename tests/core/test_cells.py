@@ -10,6 +10,7 @@ from httptop.shares import Shares
 from httptop.snapshot import OTHERS, Cell, Process
 
 NGINX = Process(1, "nginx", 1.0)
+CURLS = Process(0, "curl")
 MS = 1_000_000
 
 
@@ -53,8 +54,8 @@ def test_what_is_asked_for_most_stays() -> None:
 
 
 def test_processes_that_come_and_go() -> None:
-    """They become one; at the URL, and at the process that stays, there is every exchange."""
-    gone: set[Process] = set()
+    """They become one of their name; at the URL, and at the process that stays, there is every exchange."""
+    gone: dict[Process, Process] = {}
     cells = Cells(gone.update, processes=50)
     ask(cells, "/healthz", curl(3000), times=2)
     for number in range(1000):
@@ -66,9 +67,22 @@ def test_processes_that_come_and_go() -> None:
     assert len(found) <= 52
     assert max(cell.born for cell in found) < 50  # it is folded for many at once
     by_client = {cell.client: cell.requests for cell in found}
-    assert by_client[OTHERS] == len(gone) > 900
+    assert by_client[CURLS] == len(gone) > 900
     assert (by_client[curl(2000)], by_client[curl(3000)]) == (7, 2)
-    assert gone == {curl(number) for number in range(1000)} - by_client.keys()
+    assert gone == dict.fromkeys({curl(number) for number in range(1000)} - by_client.keys(), CURLS)
+
+
+def test_names_that_are_rare_count_together() -> None:
+    """Any process can call itself what it likes; containers are told apart."""
+    cells = Cells(lambda _: None, processes=100)
+    for number in range(1000):
+        ask(cells, "/", Process(number, f"x{number}", 1.0))
+        ask(cells, "/", Process(5000 + number, "php", 2.0, container=f"docker:{number % 2}"))
+    by_client = {cell.client: cell.requests for cell in frozen(cells)}
+    assert len(by_client) <= 105
+    assert sum(by_client.values()) == 2000
+    assert by_client[OTHERS] > 900
+    assert by_client[Process(0, "php", container="docker:1")] + by_client[Process(0, "php", container="docker:0")] > 900
 
 
 def test_everybody_asks_everybody() -> None:
@@ -105,9 +119,9 @@ def test_shares_of_processes_that_are_folded() -> None:
         shares.accepted(curl(number))
         for share in shares.of(Owned(curl(number), "accept"), Owned(None, "unknown")):
             share.total += 2
-    shares.fold({curl(number) for number in range(1, 10)})
-    assert {row.process: row.accepts for row in shares.accepts(1, 0, 1.0)} == {curl(0): 1, OTHERS: 9}
-    assert {row.process: row.exchanges for row in shares.attribution()} == {curl(0): 2, OTHERS: 18}
+    shares.fold({curl(number): OTHERS if number < 3 else CURLS for number in range(1, 10)})
+    assert {row.process: row.accepts for row in shares.accepts(1, 0, 1.0)} == {curl(0): 1, OTHERS: 2, CURLS: 7}
+    assert {row.process: row.exchanges for row in shares.attribution()} == {curl(0): 2, OTHERS: 4, CURLS: 14}
 
 
 def test_folding_is_for_many_even_where_it_makes_no_room() -> None:

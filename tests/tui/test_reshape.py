@@ -11,7 +11,7 @@ from httptop.cells import OTHER_PATH, Cells
 from httptop.owners import Owned
 from httptop.paths import grouped
 from httptop.shares import Shares
-from httptop.snapshot import OTHERS, Process, Snapshot, Totals
+from httptop.snapshot import Process, Snapshot, Totals
 from httptop.tui import reshape
 from tests.support.rolled import rolled_up
 from tests.tui import snapshots
@@ -41,18 +41,18 @@ def test_since_itself_is_nothing(state: str) -> None:
     assert rest.in_flight == snapshot.in_flight
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("pids", [2, 30])
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("pids", [2, 100])
 def test_since_when_the_table_was_full_meanwhile(seed: int, pids: int) -> None:
     """What was folded after the reset, and what has a row again, counts from the reset on."""
     rng, shares = random.Random(seed), Shares()
-    cells = Cells(shares.fold, most=60, processes=8)
+    cells = Cells(shares.fold, most=90, processes=70)
     asked: list[tuple[str, int]] = []
 
     def traffic(most: int) -> None:
         for _ in range(2000):
             path, pid = f"/{min(rng.randrange(most), rng.randrange(most))}", rng.randrange(1, pids)
-            client = Process(pid, "curl", float(pid))
+            client = Process(pid, ("curl", "php", f"x{pid}")[pid % 3], float(pid))
             cells.get(("GET", "h", path, 200, None, client)).answered(rng.randrange(1, 10) * 1_000_000)
             shares.of(Owned(None, "unknown"), Owned(client, "connect"))[1].total += 1
             asked.append((path, pid))
@@ -72,8 +72,9 @@ def test_since_when_the_table_was_full_meanwhile(seed: int, pids: int) -> None:
     since = Counter(asked[2000:])
     for cell in rest.cells:
         assert cell.requests >= 0
-        if cell.path != OTHER_PATH and cell.client not in (None, OTHERS):
+        if cell.path != OTHER_PATH and cell.client is not None and cell.client.pid:
             assert cell.requests <= since[cell.path, cell.client.pid]
+    assert len({cell.client for cell in rest.cells if cell.client and not cell.client.pid}) == (3 if pids > 2 else 0)
     assert sum(row.exchanges for row in rest.attribution) == 2000
     assert all(row.exchanges >= 0 for row in rest.attribution)
 
