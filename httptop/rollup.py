@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from httptop import stats
 from httptop.filters import Filter
-from httptop.snapshot import Cell, InFlightRow, Latency, Process, Snapshot, UrlRow
+from httptop.snapshot import Cell, InFlightRow, Latency, Process, Snapshot, UrlRow, namesakes
 
 EVERYTHING = Filter()
 
@@ -124,11 +124,12 @@ def ends(cell: Cell, roles: tuple[str, ...]) -> Iterable[tuple[Process | None, s
         yield cell.client, "client"
 
 
-def process_group(snapshot: Snapshot, process: Process | None, role: str) -> Group:
-    """The cells of one process in one role."""
-    group, wanted = Group(), (process, role)
+def process_group(snapshot: Snapshot, process: Process | None, role: str, *, by_name: bool = False) -> Group:
+    """The cells of one process in one role; `by_name`: of all those that `process` stands for."""
+    group = Group()
     for cell in snapshot.cells:
-        if cell.method and wanted in ends(cell, (role,)):
+        if cell.method and any(process == (end and namesakes(end) if by_name else end)
+                               for end, _ in ends(cell, (role,))):
             group.add(cell)
     return group
 

@@ -6,12 +6,13 @@ thousand cells only those are counted again that changed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from httptop import stats
 from httptop.filters import Filter
 from httptop.rollup import EVERYTHING, UrlGroup, ends
-from httptop.snapshot import Cell, Latency, Process, ProcessRow, Snapshot
+from httptop.snapshot import Cell, Counts, Latency, Process, ProcessRow, Snapshot, namesakes
 
 ProcessKey = tuple["Process | None", str]
 
@@ -47,6 +48,19 @@ class Tally:
         for index, count in latencies:
             latency[index] = latency.get(index, 0) + count
         self.latency_max_ns = max(self.latency_max_ns, cell.latency_max_ns)  # what was slow once stays the slowest
+
+    def absorb(self, other: Tally) -> None:
+        """Count all of `other` here too."""
+        self.requests += other.requests
+        self.responses += other.responses
+        self.recent += other.recent
+        self.latency_max_ns = max(self.latency_max_ns, other.latency_max_ns)
+        for mine, theirs in ((self.methods_, other.methods_), (self.now, other.now)):
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
+        for numbers, more in ((self.statuses_, other.statuses_), (self.latency, other.latency)):
+            for number, count in more.items():
+                numbers[number] = numbers.get(number, 0) + count
 
     def classes_now(self) -> dict[str, int]:
         """Recent answered requests by status class ("2xx")."""
@@ -151,29 +165,53 @@ class Running:
         """Those that were seen, most frequent first."""
         return tuple(name for name, _ in sorted(self.total.methods(), key=lambda item: (-item[1], item[0])))
 
-    def processes(self, snapshot: Snapshot) -> list[ProcessRow]:
+    def processes(self, snapshot: Snapshot, *, by_name: bool = False) -> list[ProcessRow]:
         """One row per (process, role), most requests first; process None: served by no process that is known here.
 
-        `snapshot`: the one whose cells were taken last.
+        `snapshot`: the one whose cells were taken last. `by_name`: of those of one name in one container.
         """
-        accepts = {accept.process: accept for accept in snapshot.accepts}
-        how: dict[ProcessKey, list[tuple[str, int]]] = {}
-        for share in snapshot.attribution:
-            how.setdefault((share.process, share.role), []).append((share.how, share.exchanges))
         tallies = dict(self._processes)
         if self._everything:
             for accept in snapshot.accepts:  # a process that accepted but was asked nothing is worth a row
                 tallies.setdefault((accept.process, "server"), Tally())
-        rows = []
-        for (process, role), tally in tallies.items():
-            accepted = accepts.get(process) if process is not None and role == "server" else None
-            attribution = tuple(sorted(how.get((process, role), ())))
-            row = tally.quiet
-            if row is None or accepted or row.attribution != attribution:
-                row = ProcessRow(
-                    process, role, tally.requests, tally.recent / snapshot.rate_window_s, tally.methods(),
-                    tally.statuses(), accepted.accepts if accepted else 0, accepted.accepts_per_s if accepted else 0.0,
-                    tally.latency_ms(), attribution)
-            tally.quiet = None if accepted or tally.recent else row  # of thousands that came and went, most are
-            rows.append(row)
+        places = _places(tallies) if by_name else {}
+        accepts: dict[ProcessKey, tuple[int, float]] = {}
+        for process, count, per_s in snapshot.accepts:
+            key = places.get((process, "server"), (process, "server"))
+            before = accepts.get(key, (0, 0.0))
+            accepts[key] = before[0] + count, before[1] + per_s
+        how: dict[ProcessKey, dict[str, int]] = {}
+        for share in snapshot.attribution:
+            key = places.get((share.process, share.role), (share.process, share.role))
+            known = how.setdefault(key, {})
+            known[share.how] = known.get(share.how, 0) + share.exchanges
+        members = Counter(name for key, name in places.items() if key != name)
+        rows = [_row(key, tally, snapshot.rate_window_s, accepts.get(key), tuple(sorted(how.get(key, {}).items())))
+                for key, tally in _joined(tallies, places).items()]
+        rows = [row._replace(members=members[key], beyond=key in places)
+                if (key := (row.process, row.role)) in members else row for row in rows]
         return sorted(rows, key=lambda row: (-row.requests, row.role, row.process.pid if row.process else 0))
+
+
+def _places(keys: Iterable[ProcessKey]) -> dict[ProcessKey, ProcessKey]:
+    """Where those count that are not the only one of their name."""
+    named = [(key, (namesakes(key[0]), key[1])) for key in keys if key[0] is not None]
+    members = Counter(name for _, name in named)
+    return {key: name for key, name in named if members[name] > 1}
+
+
+def _joined(tallies: Mapping[ProcessKey, Tally], places: Mapping[ProcessKey, ProcessKey]) -> dict[ProcessKey, Tally]:
+    joined = {key: tally for key, tally in tallies.items() if key not in places}
+    for key, name in places.items():
+        joined.setdefault(name, Tally()).absorb(tallies[key])
+    return joined
+
+
+def _row(key: ProcessKey, tally: Tally, window_s: float, accepted: tuple[int, float] | None,
+         attribution: Counts) -> ProcessRow:
+    row = tally.quiet
+    if row is None or accepted or row.attribution != attribution:
+        row = ProcessRow(*key, tally.requests, tally.recent / window_s, tally.methods(), tally.statuses(),
+                         *(accepted or (0, 0.0)), tally.latency_ms(), attribution)
+    tally.quiet = None if accepted or tally.recent else row  # of thousands that came and went, most are
+    return row

@@ -86,7 +86,10 @@ class UrlRow(NamedTuple):
 
 
 class ProcessRow(NamedTuple):
-    """One process in one role. `process` None: requests with no known process in that role."""
+    """One process in one role. `process` None: requests with no known process in that role.
+
+    `members`: how many it stands for, of one name, and `beyond`: and of those that were folded; 0: for itself.
+    """
 
     process: Process | None
     role: str
@@ -98,6 +101,8 @@ class ProcessRow(NamedTuple):
     accepts_per_s: float
     latency_ms: Latency | None
     attribution: Counts
+    members: int = 0
+    beyond: bool = False
 
 
 class Exchange(NamedTuple):

@@ -100,7 +100,7 @@ class ProcessPage(Page):
     def content(self, columns: int) -> list[Line]:
         """One column of sections, or two."""
         snapshot, glyphs = self.view.snapshot or Snapshot(), self.look.glyphs
-        group = rollup.process_group(snapshot, self._process, self._role)
+        group = rollup.process_group(snapshot, self._process, self._role, by_name=bool(self._row.members))
         self._row = next((row for row in self.view.processes
                           if (row.process, row.role) == (self._process, self._role)), self._row)
         half = columns // 2 - 2 if columns >= TWO_COLUMNS else columns - 2
@@ -132,7 +132,8 @@ def _process_head(
     if process is None:
         return [((" unknown ", "warn"), (row.role, "dim")), ((f" {numbers}", "dim"),),
                 ((" no process on this host is known for these requests", "text"),), ()]
-    facts = [("command", process.cmdline), ("user", process.user), ("container", process.container or ""),
+    facts = [("processes", f"{row.members}{' and more' * row.beyond}" if row.members else ""),
+             ("command", process.cmdline), ("user", process.user), ("container", process.container or ""),
              ("running", _running(process, snapshot)),
              ("listens on", "  ".join(sections.listening(where, snapshot.source.listening))), ("known by", known)]
     lines: list[Line] = [((" ", "text"), *cells.process(process, columns - 12, glyphs), (f"  {row.role}", "accent")),

@@ -57,7 +57,7 @@ class Main(Asking):
         Binding("4", "pane(4)", "losses and skips", show=False, group=PANES),
         Binding("5", "pane(5)", "log", show=False, group=PANES),
         Binding("tab", "app.focus_next", "next pane", show=False),
-        Binding("g", "group_paths", "group", show=False, tooltip="/users/7 as /users/:id"),
+        Binding("g", "group", "group", show=False, tooltip="/users/7 as /users/:id; processes by name"),
         Binding("k", "query", "query", show=False, tooltip="hide or show queries"),
         Binding("e", "export", "export", show=False, tooltip="save what is shown: JSON, CSV"),
         Binding("c", "copy", "copy", show=False, tooltip="copy the row as curl"),
@@ -151,8 +151,12 @@ class Main(Asking):
         self._view.toggle_pause()
         self.show()
 
-    def action_group_paths(self) -> None:
-        self._view.reshape(group_paths=not self._view.group_paths)
+    def action_group(self) -> None:
+        """Rows that differ in their ids become one."""
+        if isinstance(self._pane(), Processes):
+            self._view.toggle_names()
+        else:
+            self._view.reshape(group_paths=not self._view.group_paths)
         self.show()
 
     def action_query(self) -> None:

@@ -19,6 +19,7 @@ from httptop.tui.url_columns import ShownUrl, UrlColumn, url_columns
 from httptop.tui.view import Sort, View, failing
 
 MANY_URLS = 1000  # mostly for their ids
+MANY_PROCESSES = 100  # mostly of one name
 
 InFlightColumn = Column[InFlightRow, InFlightRow]
 
@@ -66,6 +67,11 @@ class Pane(Table[Group, Row]):
         return (*by, (self.count_note(shown), "dim"))
 
 
+def _hint(text: str, *, needed: bool) -> Line:
+    """What `g` would do."""
+    return (("g", "key"), (f" {text}  ", "dim")) if needed else ()
+
+
 class Urls(Pane[UrlGroup, ShownUrl]):
     """What is hot, slow, failing."""
 
@@ -92,8 +98,7 @@ class Urls(Pane[UrlGroup, ShownUrl]):
 
     def _note(self, columns: Sequence[UrlColumn], shown: int) -> Line:
         many = len(self.view.all_urls) >= MANY_URLS and not self.view.group_paths
-        hint: Line = (("g", "key"), (" groups ids  ", "dim")) if many else ()
-        return (*hint, *super()._note(columns, shown))
+        return (*_hint("groups ids", needed=many), *super()._note(columns, shown))
 
     def count_note(self, shown: int) -> str:
         total = len(self.view.all_urls)
@@ -119,6 +124,10 @@ class Processes(Pane[ProcessRow, ProcessRow]):
 
     def nothing(self) -> list[Line]:
         return empty.processes(self.view)
+
+    def _note(self, columns: Sequence[Column[ProcessRow, ProcessRow]], shown: int) -> Line:
+        many = shown >= MANY_PROCESSES and not self.view.group_names
+        return (*_hint("here groups names", needed=many), *super()._note(columns, shown))
 
 
 class InFlight(Pane[InFlightRow, InFlightRow]):

@@ -17,6 +17,8 @@ METHOD_COLUMNS_MAX = 12
 
 
 def _pid(row: ProcessRow, glyphs: Glyphs) -> Line:
+    if row.members:
+        return ((f"{glyphs.remove}{row.members}{'+' * row.beyond}", "dim"),)
     return ((str(row.process.pid), "text"),) if row.process and row.process.pid else ((glyphs.dot, "rule"),)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -10,11 +11,12 @@ from httptop.export.log import endpoint_text
 from httptop.records import V4_MAPPED
 from httptop.render import Glyphs
 from httptop.rollup import Group
-from httptop.snapshot import Cell, Exchange, InFlightRow, Process, ProcessRow
+from httptop.snapshot import Cell, Exchange, InFlightRow, Process, ProcessRow, namesakes
 from httptop.tui import cells
 from httptop.tui.canvas import Line
 from httptop.tui.canvas import cells as line_cells
 from httptop.tui.log import clock
+from httptop.tui.trends import UrlKey
 
 LISTED = 8  # processes or URLs in a section
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, float("inf"))  # ms
@@ -168,23 +170,34 @@ def _step_style(place: int) -> str:
 
 
 def ends(group: Group, role: str, columns: int, glyphs: Glyphs) -> list[Line]:
-    """Requests by the process at one end, most first."""
+    """Requests by the process at one end, most first; by name where they are many."""
+    found = _requests(group, lambda cell: cell.server if role == "server" else cell.client)
+    members: Counter[Process] = Counter()
+    if len(found) > LISTED:
+        members.update(namesakes(who) for who in found if who is not None)
+    named: Counter[Process | None] = Counter()
+    for who, count in found.items():
+        named[namesakes(who) if who is not None and members[namesakes(who)] > 1 else who] += count
 
-    def of(cell: Cell) -> Process | None:
-        return cell.server if role == "server" else cell.client
+    def label(who: Process | None) -> Line:
+        beyond = who in found
+        many = f" {glyphs.remove}{members[who] - beyond}{'+' * beyond}" if who and members[who] > 1 else ""
+        return *cells.process(who, max(columns - 30 - len(many), 16), glyphs), (many, "dim")
 
-    rows = [(cells.process(who, max(columns - 30, 16), glyphs), count, "spark") for who, count in _most(group, of)]
-    return bars(rows, columns, glyphs)
+    return _shares(named, label, "processes", columns, glyphs)
 
 
 def urls(group: Group, columns: int, glyphs: Glyphs) -> list[Line]:
     """Requests by URL, most first."""
     room = max(columns - 36, 16)
     alone = one_host(group)
-    rows = [((*cells.method(method, 7, glyphs), (" " * max(8 - len(method), 1), "text"),
-              *cells.url("" if alone else host, path, room, glyphs)), count, "spark")
-            for (method, host, path), count in _most(group, lambda cell: (cell.method, cell.host, cell.path))]
-    return bars(rows, columns, glyphs)
+
+    def label(url: UrlKey) -> Line:
+        method, host, path = url
+        return (*cells.method(method, 7, glyphs), (" " * max(8 - len(method), 1), "text"),
+                *cells.url("" if alone else host, path, room, glyphs))
+
+    return _shares(_requests(group, lambda cell: (cell.method, cell.host, cell.path)), label, "URLs", columns, glyphs)
 
 
 def one_host(group: Group) -> str:
@@ -193,11 +206,22 @@ def one_host(group: Group) -> str:
     return hosts.pop() if len(hosts) == 1 else ""
 
 
-def _most(group: Group, key: Callable[[Cell], Key]) -> list[tuple[Key, int]]:
+def _shares(found: Mapping[Key, int], label: Callable[[Key], Line], what: str, columns: int,
+            glyphs: Glyphs) -> list[Line]:
+    """Those with the most requests, and the rest: shares are of all."""
+    ranked = sorted(found.items(), key=lambda item: -item[1])
+    shown = LISTED if len(ranked) <= LISTED else LISTED - 1
+    rows: list[tuple[Line, int, str]] = [(label(key), count, "spark") for key, count in ranked[:shown]]
+    if rest := ranked[shown:]:
+        rows.append((((f"{len(rest)} more {what}", "dim"),), sum(count for _, count in rest), "dim"))
+    return bars(rows, columns, glyphs)
+
+
+def _requests(group: Group, key: Callable[[Cell], Key]) -> dict[Key, int]:
     found: dict[Key, int] = {}
     for cell in group.cells:
         found[key(cell)] = found.get(key(cell), 0) + cell.requests
-    return sorted(found.items(), key=lambda item: -item[1])[:LISTED]
+    return found
 
 
 def slowest(exchanges: Sequence[Exchange], columns: int, glyphs: Glyphs) -> list[Line]:

@@ -28,7 +28,7 @@ class View:
         self.latest: Snapshot | None = None
         self.snapshot: Snapshot | None = None  # the one on the screen, as it is to be seen
         self.delay_s = 1.0  # between refreshes
-        self.group_paths = self.hide_query = False
+        self.group_paths = self.hide_query = self.group_names = False
         self._shown: Snapshot | None = None  # the one on the screen, as it came
         self._reset: Snapshot | None = None  # what is not to be counted any more
         self._gone_ns = 0
@@ -83,6 +83,11 @@ class View:
         if self._shown is not None:
             self._show(self._shown)
 
+    def toggle_names(self) -> None:
+        """See processes of one name in one container as one, or one by one."""
+        self.group_names = not self.group_names
+        self.roll_up()
+
     def reset(self) -> None:
         """Count from now on."""
         self._reset = self.latest
@@ -104,10 +109,11 @@ class View:
         if self._kept is not self._all:
             self._kept.take(snapshot.cells)
         self.urls = self._kept.urls() if self.keep.active else self.all_urls
-        self.processes = self._kept.processes(snapshot)
+        self.processes = self._kept.processes(snapshot, by_name=self.group_names)
         if fresh:
-            self.everybody = self.processes if self._kept is self._all else self._all.processes(snapshot)
-            self.history.add(snapshot, self.all_urls, self.everybody)
+            everybody = self._all.processes(snapshot, by_name=self.group_names) if self.keep.active else self.processes
+            self.everybody = self._all.processes(snapshot) if self.group_names else everybody
+            self.history.add(snapshot, self.all_urls, everybody)
         self.in_flight = rollup.in_flight(snapshot, self.keep)
         self.exchanges = _passing(snapshot.exchanges, self.keep)
         self.methods = self._kept.methods()

@@ -7,9 +7,9 @@ import random
 import pytest
 
 from httptop.filters import parse
-from httptop.rollup import UrlGroup
+from httptop.rollup import UrlGroup, process_group
 from httptop.running import Running
-from httptop.snapshot import OTHERS, AcceptRow, AttributionRow, Cell, Process, Snapshot
+from httptop.snapshot import OTHERS, AcceptRow, AttributionRow, Cell, Process, Snapshot, namesakes
 from tests.support.rolled import rolled_up
 
 PROCESSES = (Process(1, "nginx", 1.0), Process(2, "curl", 2.0), None)
@@ -89,6 +89,35 @@ def test_processes_that_are_folded_leave_nothing() -> None:
     running.take(now.cells)
     assert {(row.process, row.requests) for row in running.processes(now)} == {(PROCESSES[0], 1000), (OTHERS, 1000)}
     assert len(running._processes) == 2
+
+
+def test_processes_of_one_name_as_one() -> None:
+    """In each role and container of their own; who is alone stays who it is, and of those that were folded is some."""
+    boxed = [Process(20 + number, "curl", 1.0, container="docker:a") for number in range(2)]
+    curls = [Process(30 + number, "curl", 1.0) for number in range(3)]
+    wget = Process(40, "wget", 1.0)
+    nginx, *clients = [PROCESSES[0], *curls, *boxed, wget, namesakes(wget)]
+    cells = tuple(Cell("GET", "h", f"/{number}", 200 + number, nginx, client, 2, 2, 1, ((900 + number, 2),), 10**9)
+                  for number, client in enumerate(clients))
+    snapshot = Snapshot(
+        cells=cells, rate_window_s=2.0, accepts=tuple(AcceptRow(process, 3, 0.5) for process in [nginx, *curls[:2]]),
+        attribution=tuple(AttributionRow(curl, "client", "connect", 2) for curl in curls))
+    running = rolled_up(snapshot)
+    rows = {(row.process, row.role): row for row in running.processes(snapshot, by_name=True)}
+    found = {key: (row.requests, row.rate_per_s, row.members, row.beyond) for key, row in rows.items()}
+    assert found == {
+        (nginx, "server"): (14, 3.5, 0, False), (namesakes(curls[0]), "server"): (0, 0.0, 2, False),
+        (namesakes(curls[0]), "client"): (6, 1.5, 3, False), (namesakes(boxed[0]), "client"): (4, 1.0, 2, False),
+        (namesakes(wget), "client"): (4, 1.0, 1, True)}
+    curl = rows[namesakes(curls[0]), "client"]
+    assert (curl.attribution, curl.methods) == ((("connect", 6),), (("GET", 6),))
+    assert curl.statuses == ((200, 2), (201, 2), (202, 2))
+    assert curl.latency_ms is not None
+    assert rows[namesakes(curls[0]), "server"][6:8] == (6, 1.0)
+    assert len(running.processes(snapshot)) == 10  # each alone
+    cells_of = [process_group(snapshot, process, role, by_name=bool(row.members)).requests
+                for (process, role), row in rows.items()]
+    assert cells_of == [row.requests for row in rows.values()]
 
 
 def test_rows_of_quiet_processes_are_kept() -> None:

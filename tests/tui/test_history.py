@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from httptop import render, stats
 from httptop.records import endpoint
-from httptop.snapshot import AcceptRow, Cell, Process, Snapshot
+from httptop.rollup import Group
+from httptop.snapshot import AcceptRow, Cell, Process, Snapshot, namesakes
 from httptop.tui import sections
+from httptop.tui.canvas import Line
 from httptop.tui.history import FOLLOWED_MAX, SLOW_KEPT, SLOW_S, URLS_MAX, History
 from httptop.tui.trends import url_key
 from tests.support.rolled import rolled_up
@@ -108,3 +110,29 @@ def test_graph_of_slowness_fits() -> None:
     assert lines[0][0][0].strip() == "3.0 s"
     assert "nothing" in sections.slowness([0.0], 50, render.UNICODE)[0][0][0]
     assert url_key(rolled_up(snapshots.calm()).urls()[0])[0] == "GET"
+
+
+def plain(lines: list[Line]) -> list[str]:
+    """The text of each line, spaces as one."""
+    return [" ".join("".join(text for text, _ in line).replace(render.UNICODE.bar, "").split()) for line in lines]
+
+
+def test_who_asked_when_they_are_many() -> None:
+    """Those of one name are one, what is not listed is a line of its own, and shares are of all."""
+    curls = [Process(10 + number, "curl", 1.0) for number in range(50)]
+    rest = [Process(100 + number, f"x{number}", 1.0) for number in range(15)]
+    group = Group()
+    for client in (*curls, *rest, namesakes(rest[0]), namesakes(curls[0]), None):
+        group.add(Cell("GET", "h", "/", 200, None, client, 2 if client is None else 1))
+    assert plain(sections.ends(group, "client", 80, render.UNICODE)) == [
+        "curl \u00d750+ 51 73.9%", "x0 \u00d71+ 2 2.9%", "unknown 2 2.9%", "x1 101 1 1.4%", "x2 102 1 1.4%",
+        "x3 103 1 1.4%", "x4 104 1 1.4%", "10 more processes 10 14.5%"]
+
+
+def test_few_who_asked_are_told_apart() -> None:
+    """Each with its pid."""
+    group = Group()
+    for number in range(sections.LISTED):
+        group.add(Cell("GET", "h", f"/{number}", 200, None, Process(10 + number, "curl", 1.0), 1))
+    assert plain(sections.ends(group, "client", 80, render.UNICODE)) == [f"curl {10 + n} 1 12.5%" for n in range(8)]
+    assert plain(sections.urls(group, 80, render.UNICODE)) == [f"GET /{n} 1 12.5%" for n in range(8)]

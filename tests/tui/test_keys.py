@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,13 +17,13 @@ from textual.command import CommandList
 from httptop.filters import parse
 from httptop.rollup import UrlGroup
 from httptop.settings import Settings
-from httptop.snapshot import Snapshot
+from httptop.snapshot import Process, Snapshot
 from httptop.tui.app import HttptopApp
 from httptop.tui.canvas import Canvas
 from httptop.tui.dialogs import Help
 from httptop.tui.keys import explained
 from httptop.tui.main import Main
-from httptop.tui.panes import MANY_URLS, InFlight, Pane, Processes, Urls
+from httptop.tui.panes import MANY_PROCESSES, MANY_URLS, InFlight, Pane, Processes, Urls
 from httptop.tui.pick import Pick
 from httptop.tui.take_away import csv_text, curl
 from tests.tui import snapshots
@@ -358,6 +359,27 @@ async def test_who_has_many_urls_is_told_of_the_key() -> None:
         assert "g groups ids" not in text(app)
     async with running(snapshots.many(MANY_URLS - 1)) as (app, _):
         assert "g groups ids" not in text(app)
+
+
+async def test_processes_can_be_grouped_by_name() -> None:
+    """`g` in their pane: a curl in a loop is one row, with the number of them; URLs stay as they are."""
+    calm = snapshots.calm()
+    curls = tuple(calm.cells[0]._replace(client=Process(9000 + number, "curl", float(number)), requests=1, recent=1)
+                  for number in range(MANY_PROCESSES))
+    async with running(calm._replace(cells=curls)) as (app, pilot):
+        urls = order(app)
+        await pilot.press("2")
+        assert "g here groups names" in text(app)
+        await pilot.press("g")
+        assert "g here groups names" not in text(app)
+        assert f" \u00d7{MANY_PROCESSES} curl " in text(app)
+        assert order(app) == urls
+        await pilot.press("home", "enter")
+        assert f"processes {MANY_PROCESSES}" in " ".join(text(app).split())
+        await pilot.press("escape", "p", *"9007", "enter")
+        assert re.search(r"\b9007 curl ", text(app))
+        await pilot.press("escape", "g")
+        assert "\u00d7" not in text(app)
 
 
 async def test_queries_can_be_hidden() -> None:
