@@ -45,7 +45,7 @@ class Asking(Live):
     def action_pick_pid(self) -> None:
         from httptop.tui.pick import process_choices  # noqa: PLC0415 (see preloading.py)
 
-        self._pick("pid", "show one process", process_choices(self._view, self._look))
+        self._pick("pid", "show one process, or those of one name", process_choices(self._view, self._look))
 
     def action_pick_method(self) -> None:
         from httptop.tui.pick import method_choices  # noqa: PLC0415 (see preloading.py)

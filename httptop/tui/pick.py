@@ -153,14 +153,17 @@ def delay_choices(now_s: float) -> list[Choice[float]]:
 
 
 def process_choices(view: View, look: Look) -> list[Choice[Term]]:
-    """Every process that was seen, the busiest first."""
-    choices = {}
-    for row in view.everybody:
-        if row.process is not None and row.process.pid and row.process.pid not in choices:
-            line: Line = ((f"{row.process.pid:>7}  ", "text"),
-                          (f"{render.clean(row.process.comm, 18, look.glyphs):<18} ", "strong"),
+    """Every name that several have, and every process that was seen, the busiest first."""
+    choices: dict[Term, Choice[Term]] = {}
+    for row in (*view.names(), *view.everybody):
+        who = row.process
+        if who is not None and (who.pid or row.members):
+            term = Term("comm", ":", who.comm) if row.members else Term("pid", ":", str(who.pid))
+            many = f"{look.glyphs.remove}{row.members}{'+' * row.beyond}" if row.members else str(who.pid)
+            line: Line = ((f"{many:>7}  ", "text"),
+                          (f"{render.clean(who.comm, 18, look.glyphs):<18} ", "strong"),
                           (f"{row.role:<7}{render.rate(row.rate_per_s):>6}/s", "dim"))
-            choices[row.process.pid] = Choice(line, Term("pid", ":", str(row.process.pid)))
+            choices.setdefault(term, Choice(line, term))
     return list(choices.values())
 
 

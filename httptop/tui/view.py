@@ -88,6 +88,11 @@ class View:
         self.group_names = not self.group_names
         self.roll_up()
 
+    def names(self) -> list[ProcessRow]:
+        """Rows of those names of which there are several processes, most requests first."""
+        rows = self._all.processes(self.snapshot, by_name=True) if self.snapshot is not None else []
+        return [row for row in rows if row.members]
+
     def reset(self) -> None:
         """Count from now on."""
         self._reset = self.latest

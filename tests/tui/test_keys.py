@@ -376,6 +376,9 @@ async def test_processes_can_be_grouped_by_name() -> None:
         assert order(app) == urls
         await pilot.press("home", "enter")
         assert f"processes {MANY_PROCESSES}" in " ".join(text(app).split())
+        await pilot.press("escape", "p", *"curl", "enter")
+        assert app.view.keep.chips() == ("comm:curl",)
+        assert f" \u00d7{MANY_PROCESSES} curl " in text(app)
         await pilot.press("escape", "p", *"9007", "enter")
         assert re.search(r"\b9007 curl ", text(app))
         await pilot.press("escape", "g")
