@@ -33,9 +33,9 @@ class View:
         shown = sorting.urls([group.row(snapshot.rate_window_s) for group in wanted], self.sort)[:most]
         return shown, len(groups) - len(shown)
 
-    def processes(self, snapshot: Snapshot) -> list[ProcessRow]:
-        """All process rows in order, not yet bounded."""
-        return sorting.processes(self._rows(snapshot).processes(snapshot), self.sort)
+    def processes(self, snapshot: Snapshot, *, by_name: bool = False) -> list[ProcessRow]:
+        """All process rows in order, not yet bounded; `by_name`: one of all that have one name."""
+        return sorting.processes(self._rows(snapshot).processes(snapshot, by_name=by_name), self.sort)
 
     def in_flight(self, snapshot: Snapshot) -> list[InFlightRow]:
         """Oldest first, not yet bounded."""

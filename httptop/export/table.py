@@ -13,6 +13,7 @@ from httptop.render import ASCII, UNICODE, Glyphs
 from httptop.snapshot import Latency, ProcessRow, Snapshot, UrlRow
 
 ROWS_DEFAULT = 20
+MANY_PROCESSES = 100  # mostly of one name, and asking once each: then a row is of a name, unless --rows is given
 WIDTH_MIN = 60
 
 Line: TypeAlias = tuple[str, ...]
@@ -27,6 +28,9 @@ def render_table(snapshot: Snapshot, view: View, *, width: int = 80, ascii_only:
     width = max(width, WIDTH_MIN)
     shown = ROWS_DEFAULT if view.rows is None else view.rows
     (urls, more_urls), processes = view.urls(snapshot, shown), view.processes(snapshot)
+    each = len(processes)
+    if each >= MANY_PROCESSES and view.rows is None:
+        processes = view.processes(snapshot, by_name=True)
     lines = [
         *_header(snapshot, view.keep),
         "",
@@ -35,6 +39,7 @@ def render_table(snapshot: Snapshot, view: View, *, width: int = 80, ascii_only:
         "",
         *_columns(_PROCESSES, [_process(row, glyphs) for row in processes[:shown]], "rlrrrrrrrll"),
         *_more(len(processes) - shown, "processes"),
+        *([f"{each} processes by name; --rows shows each"] if len(processes) < each else []),
         "",
     ]
     safe = (render.safe(line, ascii_only=ascii_only) for line in lines)
@@ -90,7 +95,8 @@ def _url(row: UrlRow, glyphs: Glyphs) -> Line:
 
 def _process(row: ProcessRow, glyphs: Glyphs) -> Line:
     pid, comm = (str(row.process.pid or "-"), row.process.comm) if row.process else ("-", "unknown")
-    return (pid, row.role, str(row.requests), render.rate(row.rate_per_s),
+    many = f"{glyphs.remove}{row.members}{'+' * row.beyond}"
+    return (many if row.members else pid, row.role, str(row.requests), render.rate(row.rate_per_s),
             render.rate(row.accepts_per_s) if row.role == "server" else "-",
             _class(row.statuses, 4), _class(row.statuses, 5), *_latency(row.latency_ms, ("p50", "p95"), glyphs),
             comm, " ".join(f"{method} {count}" for method, count in row.methods))

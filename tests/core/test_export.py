@@ -124,6 +124,20 @@ def test_processes_of_which_there_were_too_many() -> None:
                for line in table.render_table(Snapshot(cells=cells), View()).splitlines())
 
 
+@pytest.mark.parametrize("number", [table.MANY_PROCESSES - 2, table.MANY_PROCESSES - 1])
+def test_a_command_in_a_loop_is_one_row(number: int) -> None:
+    """Of a table whose rows nobody has asked for; JSON tells each."""
+    cells = tuple(Cell("GET", "a", "/", 200, NGINX, Process(5000 + n, "curl", float(n)), 2, 2) for n in range(number))
+    snapshot = Snapshot(cells=cells, skipped=full().skipped)
+    lines = [line.split() for line in table.render_table(snapshot, View()).splitlines()]
+    many = number == table.MANY_PROCESSES - 1
+    assert ([f"\u00d7{number}", "client", str(2 * number)] in [line[:3] for line in lines]) is many
+    assert (f"{number + 1} processes by name; --rows shows each".split() in lines) is many
+    assert ("5007" in {line[0] for line in lines if line}) is not many
+    assert "\n5007 " in table.render_table(snapshot, View(rows=500))
+    assert len(json_of(snapshot)["processes"]) == number + 1
+
+
 def test_nothing_seen_is_valid_too() -> None:
     """Before the first request all fields are there, empty."""
     nothing = Snapshot(skipped=full().skipped)
