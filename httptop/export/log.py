@@ -13,10 +13,12 @@ from httptop.snapshot import Cell, Exchange, Process
 
 @lru_cache(maxsize=4096)
 def endpoint_text(end: bytes) -> str:
-    """18 bytes (address, port) -> "10.0.0.1:80" or "[fd00::1]:80"."""
+    """18 bytes (address, port) -> "10.0.0.1:80" or "[fd00::1]:80"; 16 (an address) -> "10.0.0.1" or "fd00::1"."""
     address = ipaddress.IPv6Address(end[:16])
-    host = f"[{address}]" if address.ipv4_mapped is None else str(address.ipv4_mapped)
-    return f"{host}:{int.from_bytes(end[16:], 'big')}"
+    host = str(address.ipv4_mapped or address)
+    if len(end) == len(address.packed):
+        return host
+    return f"{host if address.ipv4_mapped else f'[{host}]'}:{int.from_bytes(end[16:], 'big')}"
 
 
 def json_line(exchange: Exchange) -> str:

@@ -74,7 +74,9 @@ class UrlPage(Page):
         right = [sections.section("latency", sections.latency(group, half, glyphs)),
                  sections.section("slowest lately", sections.slowest(history.slowest(self._url), half, glyphs)),
                  sections.section("served by", sections.ends(group, "server", half, glyphs)),
-                 sections.section("asked by", sections.ends(group, "client", half, glyphs))]
+                 *sections.hosts("served from", history.hosts(self._url, "server"), half, glyphs),
+                 sections.section("asked by", sections.ends(group, "client", half, glyphs)),
+                 *sections.hosts("asked from", history.hosts(self._url, "client"), half, glyphs)]
         return [*_url_head(self._url, group, columns, glyphs), *columned(left, right, columns, half)]
 
 
@@ -105,11 +107,12 @@ class ProcessPage(Page):
                           if (row.process, row.role) == (self._process, self._role)), self._row)
         half = columns // 2 - 2 if columns >= TWO_COLUMNS else columns - 2
         other = "client" if self._role == "server" else "server"
-        verb = "asked by" if other == "client" else "served by"
+        verb = "asked" if other == "client" else "served"
         course = self.view.history.course((self._process, self._role))
         left = [sections.section("methods", sections.methods(group, course.methods, half, glyphs)),
                 sections.section("statuses", sections.statuses(group, half, glyphs)),
-                sections.section(verb, sections.ends(group, other, half, glyphs))]
+                sections.section(f"{verb} by", sections.ends(group, other, half, glyphs)),
+                *sections.hosts(f"{verb} from", self.view.history.hosts(self._process, other), half, glyphs)]
         right = [sections.section("latency", sections.latency(group, half, glyphs)),
                  sections.section(_urls_title(group, glyphs), sections.urls(group, half, glyphs))]
         if self._role == "server" and self._process is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Hashable, Mapping, Sequence
 from operator import attrgetter
 
 from httptop import stats
 from httptop.rollup import UrlGroup
-from httptop.snapshot import Exchange, Process, ProcessRow, Snapshot
+from httptop.snapshot import Exchange, Process, ProcessRow, Snapshot, namesakes
 from httptop.tui.trends import POINTS, UrlKey, url_key
 
 URLS_MAX = 32  # whose latency is followed, busiest first: 0.1 ms each
@@ -18,8 +18,11 @@ ASKED_MAX = 4
 PROCESSES_MAX = 128
 SLOW_KEPT = 8  # slowest exchanges of a URL
 SLOW_URLS_MAX = 512
+PORT_BYTES = 2
 SLOW_S = 300.0  # how long they are worth telling
 ENDS_MAX = 8  # addresses of a server
+HOSTS_OF = 100  # of so many of the latest exchanges of a URL or a process it is told which other hosts they were with
+HOSTS_MAX = 512  # such URLs and processes
 
 Points = deque[float]
 ProcessKey = tuple["Process | None", str]
@@ -56,6 +59,7 @@ class History:
         self._told_ns = 0
         self._slow: dict[UrlKey, list[Exchange]] = {}
         self._ends: dict[Process, dict[bytes, None]] = {}
+        self._hosts: dict[tuple[Hashable, str], deque[bytes]] = {}
 
     def add(self, snapshot: Snapshot, urls: Sequence[UrlGroup], processes: Sequence[ProcessRow]) -> None:
         """One more refresh; `urls` and `processes` whatever the filter."""
@@ -86,6 +90,13 @@ class History:
     def ends(self, server: Process) -> Sequence[bytes]:
         """Where a process was seen to serve."""
         return tuple(self._ends.get(server, ()))
+
+    def hosts(self, key: UrlKey | Process | None, role: str) -> Mapping[bytes, int]:
+        """Who was at the other end of the latest exchanges of a URL or a process, where no process of this host was.
+
+        In `role` "client" by address (16 bytes), in "server" by endpoint (18).
+        """
+        return Counter(self._hosts.get((key, role), ()))
 
     def _follow_urls(self, urls: Sequence[UrlGroup]) -> None:
         busy = heapq.nlargest(URLS_MAX, (group for group in urls if group.recent), attrgetter("recent"))
@@ -130,12 +141,25 @@ class History:
                 ends[exchange.server_end] = None
             if len(self._ends) > PROCESSES_MAX:
                 del self._ends[next(iter(self._ends))]
+        key = (exchange.method or "", exchange.host, exchange.path)
+        if exchange.client is None:
+            self._hear("client", exchange.client_end[:-PORT_BYTES], key, exchange.server)
+        if exchange.server is None:
+            self._hear("server", exchange.server_end, key, exchange.client)
         if exchange.latency_ns is not None:
-            key = (exchange.method or "", exchange.host, exchange.path)
             slow = [*self._slow.get(key, ()), exchange]
             self._slow[key] = sorted(slow, key=lambda x: -(x.latency_ns or 0))[:SLOW_KEPT]
             if len(self._slow) > SLOW_URLS_MAX:
                 del self._slow[next(iter(self._slow))]
+
+
+    def _hear(self, role: str, end: bytes, url: UrlKey, process: Process | None) -> None:
+        for key in {url, process, process and namesakes(process)}:
+            latest = self._hosts.pop((key, role), None)
+            self._hosts[key, role] = deque(maxlen=HOSTS_OF) if latest is None else latest  # the last one now
+            self._hosts[key, role].append(end)
+        while len(self._hosts) > HOSTS_MAX:
+            del self._hosts[next(iter(self._hosts))]
 
 
 def _p95(now: dict[int, int], before: dict[int, int]) -> float:

@@ -180,11 +180,21 @@ def ends(group: Group, role: str, columns: int, glyphs: Glyphs) -> list[Line]:
         named[namesakes(who) if who is not None and members[namesakes(who)] > 1 else who] += count
 
     def label(who: Process | None) -> Line:
+        if who is None:
+            return (("another host, or unknown", "dim"),)
         beyond = who in found
-        many = f" {glyphs.remove}{members[who] - beyond}{'+' * beyond}" if who and members[who] > 1 else ""
+        many = f" {glyphs.remove}{members[who] - beyond}{'+' * beyond}" if members[who] > 1 else ""
         return *cells.process(who, max(columns - 30 - len(many), 16), glyphs), (many, "dim")
 
     return _shares(named, label, "processes", columns, glyphs)
+
+
+def hosts(title: str, seen: Mapping[bytes, int], columns: int, glyphs: Glyphs) -> list[list[Line]]:
+    """A section of the other hosts, by how many of the latest exchanges they were in; none where there were none."""
+    if not seen:
+        return []
+    lines = _shares(seen, lambda end: ((endpoint_text(end), "text"),), "addresses", columns, glyphs)
+    return [section(f"{title}, the latest {sum(seen.values())}", lines)]
 
 
 def urls(group: Group, columns: int, glyphs: Glyphs) -> list[Line]:

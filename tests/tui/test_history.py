@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from httptop import render, stats
-from httptop.records import endpoint
+from httptop.records import V4_MAPPED, endpoint
 from httptop.rollup import Group
-from httptop.snapshot import AcceptRow, Cell, Process, Snapshot, namesakes
+from httptop.snapshot import AcceptRow, Cell, Exchange, Process, Snapshot, namesakes
 from httptop.tui import sections
 from httptop.tui.canvas import Line
-from httptop.tui.history import FOLLOWED_MAX, SLOW_KEPT, SLOW_S, URLS_MAX, History
+from httptop.tui.history import FOLLOWED_MAX, HOSTS_MAX, HOSTS_OF, SLOW_KEPT, SLOW_S, URLS_MAX, History
 from httptop.tui.trends import url_key
 from tests.support.rolled import rolled_up
 from tests.tui import snapshots
@@ -125,8 +125,41 @@ def test_who_asked_when_they_are_many() -> None:
     for client in (*curls, *rest, namesakes(rest[0]), namesakes(curls[0]), None):
         group.add(Cell("GET", "h", "/", 200, None, client, 2 if client is None else 1))
     assert plain(sections.ends(group, "client", 80, render.UNICODE)) == [
-        "curl \u00d750+ 51 73.9%", "x0 \u00d71+ 2 2.9%", "unknown 2 2.9%", "x1 101 1 1.4%", "x2 102 1 1.4%",
-        "x3 103 1 1.4%", "x4 104 1 1.4%", "10 more processes 10 14.5%"]
+        "curl \u00d750+ 51 73.9%", "x0 \u00d71+ 2 2.9%", "another host, or unknown 2 2.9%", "x1 101 1 1.4%",
+        "x2 102 1 1.4%", "x3 103 1 1.4%", "x4 104 1 1.4%", "10 more processes 10 14.5%"]
+
+
+def asked(number: int, client: bytes, server: Process | None = SERVER) -> Exchange:
+    """The exchange of that number, of another host."""
+    return Exchange(number * MS, client, endpoint(bytes(15) + b"\1", 80), "GET", "h", "/a", "/a", "1.1", 200, MS, 1,
+                    server, None, "recv", "remote")
+
+
+def test_which_hosts_ask() -> None:
+    """By address, of the latest exchanges that were seen, at the URL, at the process, and at those of its name."""
+    history, v4, v6 = History(), V4_MAPPED + bytes([10, 9, 0, 2]), bytes(15) + b"\7"
+    old = [asked(1 + n, endpoint(v6, 40_000 + n)) for n in range(40)]
+    new = [asked(1000 + n, endpoint(v4, 50_000 + n)) for n in range(HOSTS_OF - 25)]
+    for number, exchanges in enumerate(((), old, (*old, *new)), 1):
+        history.add(Snapshot(exchanges=tuple(exchanges), end_ns=number * 10**9), [], [])
+    seen = history.hosts(SERVER, "client")
+    assert seen == {v4: HOSTS_OF - 25, v6: 25}
+    assert seen == history.hosts(("GET", "h", "/a"), "client") == history.hosts(namesakes(SERVER), "client")
+    assert not history.hosts(("GET", "h", "/b"), "client")
+    assert not history.hosts(SERVER, "server")
+    (lines,) = sections.hosts("asked from", seen, 80, render.UNICODE)
+    assert plain(lines) == ["asked from, the latest 100", "10.9.0.2 75 75.0%", "::7 25 25.0%", ""]
+    assert sections.hosts("asked from", {}, 80, render.UNICODE) == []
+
+
+def test_which_hosts_serve() -> None:
+    """With their ports; and there is an end to how many URLs that is known of."""
+    history = History()
+    exchanges = [asked(1 + n, endpoint(bytes(16), 1), None)._replace(path=f"/{n}") for n in range(2 * HOSTS_MAX)]
+    history.add(Snapshot(exchanges=tuple(exchanges), end_ns=10**9), [], [])
+    assert history.hosts(("GET", "h", f"/{2 * HOSTS_MAX - 1}"), "server") == {endpoint(bytes(15) + b"\1", 80): 1}
+    assert not history.hosts(("GET", "h", "/0"), "server")
+    assert len(history._hosts) == HOSTS_MAX
 
 
 def test_few_who_asked_are_told_apart() -> None:

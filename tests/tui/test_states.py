@@ -11,6 +11,7 @@ import pytest
 from rich.cells import cell_len
 
 from httptop.errors import HttptopError, MissingFeatureError
+from httptop.export.log import endpoint_text
 from httptop.losses import SKIPS
 from httptop.snapshot import OTHERS, LossRow, Snapshot, SourceInfo
 from httptop.tui.app import HttptopApp, Publication
@@ -367,6 +368,18 @@ async def test_columns_by_importance(columns: int) -> None:
         assert {"method", "url", "rate", "requests", "4xx", "5xx", "p50", "p95"} <= set(shown)
         if columns >= 120:
             assert {"2xx", "3xx", "p99", "trend"} <= set(shown)
+
+
+async def test_clients_on_other_hosts_are_told_by_address() -> None:
+    """Of the URL, and of the process that serves it."""
+    calm = snapshots.calm()
+    end = calm.exchanges[0].client_end
+    exchanges = tuple(x._replace(client=None, client_end=end) for x in calm.exchanges)
+    async with running(calm._replace(exchanges=exchanges), (200, 60)) as (app, pilot):
+        for keys in (("enter",), ("escape", "2", "enter")):
+            await pilot.press(*keys)
+            assert "asked from, the latest" in text(app)
+            assert f" {endpoint_text(end[:16])} " in text(app)
 
 
 async def test_each_method_has_its_column() -> None:
