@@ -26,10 +26,10 @@ def other(key: Key) -> Key:
     return (key[0] if key[0] in ("", *METHODS) else OTHER_METHOD, "", OTHER_PATH, *key[3:])
 
 
-def _parts(kept: Collection[Process], gone: Sequence[Process]) -> dict[Process, Process]:
+def parts(kept: Collection[Process], gone: Sequence[Process]) -> dict[Process, Process]:
     """Of what each of those that are gone is a part from now on."""
     names = Counter(map(namesakes, gone))
-    own = {name for name, count in names.items() if count >= NAMESAKES_MIN} | set(kept)
+    own = {name for name, count in names.items() if count >= NAMESAKES_MIN} | {*kept, OTHERS}
     return {process: name if name in own else OTHERS
             for process, name in zip(gone, map(namesakes, gone), strict=True) if process not in own}
 
@@ -206,7 +206,7 @@ class Cells:
         del asked[OTHERS]
         kept = max(min(self._processes, len(asked)) // 2, PROCESSES_MIN)
         busiest = [process for process, _ in asked.most_common()]
-        gone = _parts(busiest[:kept], busiest[kept:])
+        gone = parts(busiest[:kept], busiest[kept:])
         if not gone:
             return
         self._folds += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from httptop.cells import Recent
+from httptop.cells import PROCESSES_MAX, Recent, parts
 from httptop.owners import Owned
 from httptop.records import REMOTE
 from httptop.snapshot import AcceptRow, AttributionRow, Process
@@ -16,13 +16,17 @@ Share = tuple["Process | None", str, str]
 class Shares:
     """Counts by process; of those that were folded, where they are parts of."""
 
-    def __init__(self) -> None:
+    def __init__(self, processes: int = PROCESSES_MAX) -> None:
+        self._processes = self._full = processes
         self._accepts: dict[Process, Recent] = {}
         self._exchanges: dict[Share, Recent] = {}
 
     def accepted(self, process: Process) -> None:
         """One connection more."""
         self._accepts.setdefault(process, Recent()).total += 1
+        if len(self._accepts) > self._full:
+            self._fold_idle()
+            self._full = max(self._processes, len(self._accepts) + self._processes // 4)  # if it made no room
 
     def of(self, server: Owned, client: Owned) -> tuple[Recent, Recent]:
         """Where an exchange between these counts."""
@@ -37,6 +41,13 @@ class Shares:
                 self._exchanges.setdefault((gone[process], role, how), Recent()).absorb(exchanges)
         for process in self._accepts.keys() & gone.keys():
             self._accepts.setdefault(gone[process], Recent()).absorb(self._accepts.pop(process))
+
+    def _fold_idle(self) -> None:
+        """Of those that accept and are asked nothing no cell tells when they are too many."""
+        asked = {process for process, _, _ in self._exchanges}
+        idle = sorted(self._accepts.keys() - asked, key=lambda process: -self._accepts[process].total)
+        half = len(idle) // 2
+        self.fold(parts(idle[:half], idle[half:]))
 
     def accepts(self, mark: int, base: int, window_s: float) -> tuple[AcceptRow, ...]:
         """By process; `mark`, `base` and `window_s` as cells.Marks gives them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from httptop.cells import OTHER_PATH, Cells, Key, Recent
+from httptop.cells import OTHER_PATH, Cells, Key, Recent, parts
 from httptop.owners import Owned
 from httptop.shares import Shares
 from httptop.snapshot import OTHERS, Cell, Process
@@ -72,6 +72,13 @@ def test_processes_that_come_and_go() -> None:
     assert gone == dict.fromkeys({curl(number) for number in range(1000)} - by_client.keys(), CURLS)
 
 
+def test_what_is_folded_again() -> None:
+    """Those of one name go to all others when they have become few; all others stay what they are."""
+    assert parts([NGINX], [OTHERS, CURLS, curl(1)]) == {CURLS: OTHERS, curl(1): OTHERS}
+    assert parts([NGINX, CURLS], [OTHERS, curl(1)]) == {curl(1): CURLS}
+    assert parts([], [CURLS, *map(curl, range(10))]) == {curl(number): CURLS for number in range(10)}
+
+
 def test_names_that_are_rare_count_together() -> None:
     """Any process can call itself what it likes; containers are told apart."""
     cells = Cells(lambda _: None, processes=100)
@@ -122,6 +129,23 @@ def test_shares_of_processes_that_are_folded() -> None:
     shares.fold({curl(number): OTHERS if number < 3 else CURLS for number in range(1, 10)})
     assert {row.process: row.accepts for row in shares.accepts(1, 0, 1.0)} == {curl(0): 1, OTHERS: 2, CURLS: 7}
     assert {row.process: row.exchanges for row in shares.attribution()} == {curl(0): 2, OTHERS: 4, CURLS: 14}
+
+
+def test_who_accepts_and_is_asked_nothing() -> None:
+    """Thousands of them come and go, too; those that are asked stay, and no connection is lost."""
+    shares = Shares(processes=100)
+    for number in range(60):
+        shares.accepted(curl(number))
+        shares.of(Owned(curl(number), "accept"), Owned(None, "unknown"))[0].total += 1
+    for _ in range(5):
+        shares.accepted(NGINX)
+    for number in range(5000):
+        shares.accepted(Process(9000 + number, "inetd" if number % 2 else f"x{number}", 1.0))
+    accepts = {row.process: row.accepts for row in shares.accepts(1, 0, 1.0)}
+    assert sum(accepts.values()) == 5065
+    assert len(accepts) <= 125
+    assert accepts[Process(0, "inetd")] > 2000 < accepts[OTHERS]
+    assert [accepts[process] for process in (NGINX, curl(0), curl(59))] == [5, 1, 1]
 
 
 def test_folding_is_for_many_even_where_it_makes_no_room() -> None:
