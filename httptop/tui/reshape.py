@@ -1,10 +1,14 @@
-"""Snapshots seen otherwise: since a reset, with paths that are grouped or without queries. Pure."""
+"""Snapshots seen otherwise: since a reset, with paths that are grouped or without queries.
+
+Of twenty thousand cells few change from one Snapshot to the next: what was made of the others is kept, and is the same
+object again, as running.Running wants it.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from httptop import stats
 from httptop.cells import Key, other
@@ -19,18 +23,55 @@ def without_query(path: str) -> str:
     return path.partition("?")[0]
 
 
-def with_paths(snapshot: Snapshot, of: Callable[[str], str]) -> Snapshot:
-    """Every path through `of`; what becomes the same URL is one row."""
-    return snapshot._replace(
-        cells=tuple(cell._replace(path=of(cell.path)) for cell in snapshot.cells),
-        in_flight=tuple(row._replace(path=of(row.path)) for row in snapshot.in_flight),
-        exchanges=tuple(row._replace(path=of(row.path)) for row in snapshot.exchanges))
+class Made:
+    """Cells, each made of one that may be there in the next Snapshot again."""
+
+    def __init__(self, make: Callable[[Cell], Cell]) -> None:
+        self._make = make
+        self._made: dict[int, tuple[Cell, Cell]] = {}  # by id of the first, which lives as long as it is here
+
+    def of(self, cells: Sequence[Cell]) -> Iterator[Cell]:
+        """One for each, in their order."""
+        before, make = self._made, self._make
+        self._made = {id(cell): before.get(id(cell)) or (cell, make(cell)) for cell in cells}
+        return (made for _, made in self._made.values())
 
 
-def since(snapshot: Snapshot, before: Snapshot) -> Snapshot:
-    """What was counted after `before`. Rates, history and what is in flight are of now anyway."""
-    known = _as_folded(before.cells, snapshot.cells)
-    cells = (_less(cell, known.get(_key(cell))) for cell in snapshot.cells)
+class Paths:
+    """Snapshots with every path through `of`; what becomes the same URL is one row."""
+
+    def __init__(self, of: Callable[[str], str]) -> None:
+        self._of = of
+        self._cells = Made(lambda cell: cell._replace(path=of(cell.path)))
+
+    def __call__(self, snapshot: Snapshot) -> Snapshot:
+        """The next one."""
+        return snapshot._replace(
+            cells=tuple(self._cells.of(snapshot.cells)),
+            in_flight=tuple(row._replace(path=self._of(row.path)) for row in snapshot.in_flight),
+            exchanges=tuple(row._replace(path=self._of(row.path)) for row in snapshot.exchanges))
+
+
+class Since:
+    """Snapshots of what was counted after `before`."""
+
+    def __init__(self, before: Snapshot) -> None:
+        self._before = before
+        self._seen = (-1, 0)  # how often the table had been folded, and how many cells there were
+        self._cells = Made(lambda cell: cell)
+
+    def __call__(self, snapshot: Snapshot) -> Snapshot:
+        """The next one."""
+        folds, count = self._seen
+        self._seen = now = max((cell.born for cell in snapshot.cells), default=0), len(snapshot.cells)
+        if folds != now[0] or count > now[1]:  # else all of before is where it was
+            known = _as_folded(self._before.cells, snapshot.cells)
+            self._cells = Made(lambda cell: _less(cell, known.get(_key(cell))))
+        return _since(snapshot, self._before, self._cells.of(snapshot.cells))
+
+
+def _since(snapshot: Snapshot, before: Snapshot, cells: Iterable[Cell]) -> Snapshot:
+    """`cells`: those of `snapshot`, as they count. Rates, history and what is in flight are of now anyway."""
     totals = _totals(snapshot.totals, before.totals)
     delivered = _delivered(snapshot) - _delivered(before)
     lost = {row.reason: row.events for row in before.losses}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from httptop import rollup
@@ -31,6 +31,7 @@ class View:
         self.group_paths = self.hide_query = self.group_names = False
         self._shown: Snapshot | None = None  # the one on the screen, as it came
         self._reset: Snapshot | None = None  # what is not to be counted any more
+        self._ways: list[Callable[[Snapshot], Snapshot]] = []  # in which what came is to be seen
         self._gone_ns = 0
         self.paused = False
         self.trends, self.history = Trends(), History()
@@ -62,21 +63,22 @@ class View:
         self.roll_up(fresh=True)
 
     def _shaped(self, snapshot: Snapshot) -> Snapshot:
-        from httptop.tui import reshape  # noqa: PLC0415 (see preloading.py)
-
         if snapshot.rate_window_s < WINDOW_MIN_S:  # the first one: two requests in a millisecond are no 2,000 a second
             per_s = snapshot.requests_per_s * snapshot.rate_window_s / WINDOW_MIN_S
             snapshot = snapshot._replace(rate_window_s=WINDOW_MIN_S, requests_per_s=per_s)
-        if self._reset is not None:
-            snapshot = reshape.since(snapshot, self._reset)
-        if self.hide_query:
-            snapshot = reshape.with_paths(snapshot, reshape.without_query)
-        return reshape.with_paths(snapshot, grouped) if self.group_paths else snapshot
+        for way in self._ways:
+            snapshot = way(snapshot)
+        return snapshot
 
     def reshape(self, *, group_paths: bool | None = None, hide_query: bool | None = None) -> None:
         """See the same Snapshot otherwise; None leaves a setting as it is."""
+        from httptop.tui import reshape  # noqa: PLC0415 (see preloading.py)
+
         self.group_paths = self.group_paths if group_paths is None else group_paths
         self.hide_query = self.hide_query if hide_query is None else hide_query
+        self._ways = [reshape.Since(self._reset)] if self._reset is not None else []
+        self._ways += [reshape.Paths(reshape.without_query)] if self.hide_query else []
+        self._ways += [reshape.Paths(grouped)] if self.group_paths else []
         self.trends, self.history = Trends(), History()
         self._all = self._kept = Running()
         self._kept_for = EVERYTHING
