@@ -18,9 +18,9 @@ ProcessKey = tuple["Process | None", str]
 
 
 class Tally:
-    """Sums over many cells, from which a cell can be taken away again. `quiet`: its row, while nothing happens."""
+    """Sums over many cells, from which a cell can be taken away again. `row`: as it was made of them last."""
 
-    __slots__ = ("cells", "latency", "latency_max_ns", "methods_", "now", "quiet", "recent", "requests", "responses",
+    __slots__ = ("cells", "latency", "latency_max_ns", "methods_", "now", "recent", "requests", "responses", "row",
                  "statuses_")
 
     def __init__(self) -> None:
@@ -29,11 +29,11 @@ class Tally:
         self.statuses_: dict[int, int] = {}
         self.now: dict[str, int] = {}  # recent requests by class of their answer
         self.latency: dict[int, int] = {}
-        self.quiet: ProcessRow | None = None
+        self.row: ProcessRow | None = None
 
     def add(self, cell: Cell, sign: int, latencies: Iterable[tuple[int, int]]) -> None:
         """Count `cell` in (1) or out (-1), and so many answers (more, or fewer) in each bucket of latency."""
-        self.quiet = None
+        self.row = None
         self.cells += sign
         self.requests += sign * cell.requests
         self.responses += sign * cell.responses
@@ -209,9 +209,11 @@ def _joined(tallies: Mapping[ProcessKey, Tally], places: Mapping[ProcessKey, Pro
 
 def _row(key: ProcessKey, tally: Tally, window_s: float, accepted: tuple[int, float] | None,
          attribution: Counts) -> ProcessRow:
-    row = tally.quiet
+    row = tally.row
     if row is None or accepted or row.attribution != attribution:
         row = ProcessRow(*key, tally.requests, tally.recent / window_s, tally.methods(), tally.statuses(),
                          *(accepted or (0, 0.0)), tally.latency_ms(), attribution)
-    tally.quiet = None if accepted or tally.recent else row  # of thousands that came and went, most are
+    elif tally.recent:
+        row = row._replace(rate_per_s=tally.recent / window_s)
+    tally.row = None if accepted else row  # of thousands that came and went most stay as they are
     return row

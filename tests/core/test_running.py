@@ -120,8 +120,8 @@ def test_processes_of_one_name_as_one() -> None:
     assert cells_of == [row.requests for row in rows.values()]
 
 
-def test_rows_of_quiet_processes_are_kept() -> None:
-    """They are not made again, until something of them changes."""
+def test_rows_of_processes_are_kept() -> None:
+    """They are not made again, until something of them changes; a rate is of the window that there is now."""
     cells = tuple(Cell("GET", "h", "/", 200, None, client, 1, 1) for client in PROCESSES[:2])
     running = Running()
     running.take(cells)
@@ -131,6 +131,7 @@ def test_rows_of_quiet_processes_are_kept() -> None:
     now = running.processes(Snapshot())
     assert now[1] is next(row for row in before if row.process == PROCESSES[1])
     assert (now[0].process, now[0].requests, now[0].rate_per_s) == (PROCESSES[0], 2, 1.0)
+    assert running.processes(Snapshot(rate_window_s=4.0))[0].rate_per_s == 0.25
     running.take((busy._replace(recent=0), cells[1]))
     assert running.processes(Snapshot())[0].rate_per_s == 0.0
     known = Snapshot(attribution=(AttributionRow(PROCESSES[1], "client", "connect", 1),))
