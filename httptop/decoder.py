@@ -41,7 +41,8 @@ class Decoder:
         if record.kind == END:
             self._end(flow, record)
             return
-        if record.flags & FLAG_NEW and stream.started and (flow.closed_ns or self._is_far(stream, record)):
+        if record.flags & FLAG_NEW and stream.started and (
+                flow.closed_ns is not None or self._is_far(stream, record)):
             self.abandon(flow)
             flow.reset()
             stream = flow.streams[record.sender]

@@ -146,7 +146,8 @@ class Engine:
 
     def _forget(self, now_ns: int) -> None:
         """Who asks once on each connection leaves thousands that are over: they must not push out one that waits."""
-        for key in [key for key, flow in self._flows.items() if 0 < flow.closed_ns < now_ns - OVER_NS]:
+        for key in [key for key, flow in self._flows.items()
+                    if flow.closed_ns is not None and flow.closed_ns < now_ns - OVER_NS]:
             self._decoder.abandon(self._flows.pop(key))
 
     # -- what flows say (flows.Sink) ----------------------------------------------------------------------------

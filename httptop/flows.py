@@ -51,7 +51,7 @@ class Flow:
         self.pending: list[Pending] = []  # nearly always one or none: a deque would take ten times the memory
         self.client: int | None = None
         self.tunnel = False  # CONNECT or Upgrade succeeded: what passes now is no HTTP of this flow
-        self.closed_ns = 0  # when it was over; 0: it is not
+        self.closed_ns: int | None = None  # when it was over; None: it is not
         self.ahead = False  # it has asked again before it was answered
         self.lone: int | None = None  # where the last response began, if it answered none that was seen by then
         self.astray = False  # and messages were missed: nobody can tell which answer is whose

@@ -28,9 +28,9 @@ def render_table(snapshot: Snapshot, view: View, *, width: int = 80, ascii_only:
     width = max(width, WIDTH_MIN)
     shown = ROWS_DEFAULT if view.rows is None else view.rows
     (urls, more_urls), processes = view.urls(snapshot, shown), view.processes(snapshot)
-    each = len(processes)
+    each, what = len(processes), "processes"
     if each >= MANY_PROCESSES and view.rows is None:
-        processes = view.processes(snapshot, by_name=True)
+        processes, what = view.processes(snapshot, by_name=True), "names"
     lines = [
         *_header(snapshot, view.keep),
         "",
@@ -38,7 +38,7 @@ def render_table(snapshot: Snapshot, view: View, *, width: int = 80, ascii_only:
         *_more(more_urls, "URLs"),
         "",
         *_columns(_PROCESSES, [_process(row, glyphs) for row in processes[:shown]], "rlrrrrrrrll"),
-        *_more(len(processes) - shown, "processes"),
+        *_more(len(processes) - shown, what),
         *([f"{each} processes by name; --rows shows each"] if len(processes) < each else []),
         "",
     ]

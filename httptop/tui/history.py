@@ -18,9 +18,9 @@ ASKED_MAX = 4
 PROCESSES_MAX = 128
 SLOW_KEPT = 8  # slowest exchanges of a URL
 SLOW_URLS_MAX = 512
-PORT_BYTES = 2
 SLOW_S = 300.0  # how long they are worth telling
 ENDS_MAX = 8  # addresses of a server
+PORT_BYTES = 2  # of an endpoint
 HOSTS_OF = 100  # of so many of the latest exchanges of a URL or a process it is told which other hosts they were with
 HOSTS_MAX = 512  # such URLs and processes
 
@@ -151,7 +151,6 @@ class History:
             self._slow[key] = sorted(slow, key=lambda x: -(x.latency_ns or 0))[:SLOW_KEPT]
             if len(self._slow) > SLOW_URLS_MAX:
                 del self._slow[next(iter(self._slow))]
-
 
     def _hear(self, role: str, end: bytes, url: UrlKey, process: Process | None) -> None:
         for key in {url, process, process and namesakes(process)}:

@@ -88,9 +88,9 @@ class Urls(Pane[UrlGroup, ShownUrl]):
 
     def row(self, group: UrlGroup) -> ShownUrl:
         snapshot = self.view.snapshot or Snapshot()
-        servers = {cell.server.pid: cell.server for cell in group.cells if cell.server is not None}
+        servers = dict.fromkeys(cell.server for cell in group.cells if cell.server is not None)
         return ShownUrl(group.row(snapshot.rate_window_s), self.view.trends.of(url_key(group)),
-                        tuple(servers.values()))
+                        tuple(servers))
 
     def mark(self, group: UrlGroup) -> Span:
         """What fails now has a mark, wherever it stands."""

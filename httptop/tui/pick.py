@@ -155,7 +155,8 @@ def delay_choices(now_s: float) -> list[Choice[float]]:
 def process_choices(view: View, look: Look) -> list[Choice[Term]]:
     """Every name that several have, and every process that was seen, the busiest first."""
     choices: dict[Term, Choice[Term]] = {}
-    for row in (*view.names(), *view.everybody):
+    names = [row for row in view.everybody(by_name=True) if row.members]
+    for row in (*names, *view.everybody()):
         who = row.process
         if who is not None and (who.pid or row.members):
             term = Term("comm", ":", who.comm) if row.members else Term("pid", ":", str(who.pid))

@@ -63,7 +63,9 @@ class Since:
     def __call__(self, snapshot: Snapshot) -> Snapshot:
         """The next one."""
         folds, count = self._seen
-        self._seen = now = max((cell.born for cell in snapshot.cells), default=0), len(snapshot.cells)
+        now = max((cell.born for cell in snapshot.cells), default=0), len(snapshot.cells)
+        if snapshot.end_ns >= self._before.end_ns:  # else the screen is paused, and has not all of before
+            self._seen = now
         if folds != now[0] or count > now[1]:  # else all of before is where it was
             known = _as_folded(self._before.cells, snapshot.cells)
             self._cells = Made(lambda cell: _less(cell, known.get(_key(cell))))

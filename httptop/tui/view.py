@@ -36,9 +36,8 @@ class View:
         self.paused = False
         self.trends, self.history = Trends(), History()
         self.urls: list[UrlGroup] = []
-        self.all_urls: list[UrlGroup] = []  # whatever the filter, as everybody
+        self.all_urls: list[UrlGroup] = []  # whatever the filter
         self.processes: list[ProcessRow] = []
-        self.everybody: list[ProcessRow] = []
         self.in_flight: list[InFlightRow] = []
         self.exchanges: list[Exchange] = []
         self.methods: tuple[str, ...] = ()
@@ -90,10 +89,9 @@ class View:
         self.group_names = not self.group_names
         self.roll_up()
 
-    def names(self) -> list[ProcessRow]:
-        """Rows of those names of which there are several processes, most requests first."""
-        rows = self._all.processes(self.snapshot, by_name=True) if self.snapshot is not None else []
-        return [row for row in rows if row.members]
+    def everybody(self, *, by_name: bool = False) -> list[ProcessRow]:
+        """Rows of processes whatever the filter, most requests first."""
+        return self._all.processes(self.snapshot, by_name=by_name) if self.snapshot is not None else []
 
     def reset(self) -> None:
         """Count from now on."""
@@ -118,8 +116,7 @@ class View:
         self.urls = self._kept.urls() if self.keep.active else self.all_urls
         self.processes = self._kept.processes(snapshot, by_name=self.group_names)
         if fresh:
-            everybody = self._all.processes(snapshot, by_name=self.group_names) if self.keep.active else self.processes
-            self.everybody = self._all.processes(snapshot) if self.group_names else everybody
+            everybody = self.everybody(by_name=self.group_names) if self.keep.active else self.processes
             self.history.add(snapshot, self.all_urls, everybody)
         self.in_flight = rollup.in_flight(snapshot, self.keep)
         self.exchanges = _passing(snapshot.exchanges, self.keep)

@@ -169,6 +169,19 @@ def test_who_waits_is_not_evicted_by_what_is_over(monkeypatch: pytest.MonkeyPatc
     assert (snapshot.lost, snapshot.in_flight_total, snapshot.totals.responses) == (0, 0, 41)
 
 
+def test_a_connection_that_is_over_at_time_zero() -> None:
+    """There are captures without times; its ports may be used again, with numbers that the body would have had."""
+    reading = Reading()
+    for isn, answer in ((1000, b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"), (1200, OK)):
+        talk = Script().dialog(isn=isn)
+        talk.ports = (40_000, 80)
+        reading.see(talk.frame(0, b"", flags=SYN), talk.frame(1, b"", flags=SYN | ACK), talk.frame(0, GET),
+                    talk.frame(1, answer), talk.frame(1, b"", flags=RST), step_ms=0)
+    snapshot = reading.snapshot()
+    assert skipped(snapshot) == {}
+    assert cells(snapshot)["GET", "/a", 200].responses == 2
+
+
 def test_nothing_waits_on_a_connection_that_is_over() -> None:
     """A request that comes after the server has closed: for a while it may be so, then nobody will answer."""
     reading, talk = Reading(), dialog()

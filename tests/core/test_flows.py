@@ -225,6 +225,6 @@ def test_reset() -> None:
     talk.answer()
     talk.flow.owners[0] = b"somebody"
     talk.flow.reset()
-    assert (talk.flow.client, talk.flow.tunnel, talk.flow.closed_ns, talk.waiting()) == (None, False, 0, [])
+    assert (talk.flow.client, talk.flow.tunnel, talk.flow.closed_ns, talk.waiting()) == (None, False, None, [])
     assert talk.flow.owners[0] == b"somebody"
     assert all(stream.state is State.HEAD and not stream.started for stream in talk.flow.streams)

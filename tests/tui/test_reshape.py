@@ -11,9 +11,11 @@ import pytest
 from httptop.cells import OTHER_PATH, Cells
 from httptop.owners import Owned
 from httptop.paths import grouped
+from httptop.rollup import EVERYTHING
 from httptop.shares import Shares
 from httptop.snapshot import Cell, Process, Snapshot, Totals
 from httptop.tui import reshape
+from httptop.tui.view import View
 from tests.support.rolled import rolled_up
 from tests.tui import snapshots
 
@@ -92,6 +94,19 @@ def test_a_fold_for_what_was_not_counted_yet() -> None:
     now = Snapshot(cells=cells.freeze(3, 2, {}))
     assert before.cells == ()
     assert sum(cell.requests for cell in since(now).cells) == 0
+
+
+def test_reset_while_the_screen_is_paused() -> None:
+    """What came between the Snapshot on the screen and the reset is forgotten, too, when the screen goes on."""
+    cells = tuple(Cell("GET", "h", f"/{n}", 200, None, None, 2, 2) for n in range(4))
+    view = View(EVERYTHING)
+    view.take(Snapshot(cells=cells[:2], end_ns=1))
+    view.toggle_pause()
+    view.take(Snapshot(cells=cells, end_ns=2))
+    view.reset()
+    view.take(Snapshot(cells=(*cells, cells[0]._replace(path="/new")), end_ns=3))
+    view.toggle_pause()
+    assert [(group.path, group.requests) for group in view.urls] == [("/new", 2)]
 
 
 @pytest.mark.parametrize("make", [reshape.Since, lambda _: reshape.Paths(str.upper)])
