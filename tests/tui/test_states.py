@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from httptop.errors import HttptopError, MissingFeatureError
 from httptop.export.log import endpoint_text
 from httptop.losses import SKIPS
-from httptop.snapshot import OTHERS, LossRow, Snapshot, SourceInfo
+from httptop.snapshot import OTHERS, LossRow, Process, Snapshot, SourceInfo
 from httptop.tui.app import HttptopApp, Publication
 from httptop.tui.canvas import Canvas
 from httptop.tui.losses import SKIPS as EXPLAINED
@@ -332,6 +332,14 @@ async def test_processes_of_which_there_were_too_many() -> None:
         assert all("(other)" not in str(choice.line) for choice in process_choices(app.view, app.look))
         await pilot.press("2", "enter")
         assert "(other) client" in " ".join(text(app).split())
+
+
+async def test_servers_of_which_there_were_too_many() -> None:
+    """Two names are two, though neither has a pid."""
+    calm = snapshots.calm()
+    cells = tuple(calm.cells[0]._replace(server=Process(0, comm)) for comm in ("php", "cgi"))
+    async with running(calm._replace(cells=cells), (200, 60)) as (app, _):
+        assert " php +1 " in text(app)
 
 
 async def test_ten_thousand_rows() -> None:
