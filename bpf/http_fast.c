@@ -122,7 +122,7 @@ static __always_inline enum verdict judge_response(struct __sk_buff *skb, struct
 	if (t->client == server || !t->asked || (fast && g->seq != t->next[server]))
 		return V_ODD;
 	struct template *template = t->template ? templates.lookup(&number) : 0;
-	s->scratch->answer = template ? answer_of(skb, s->scratch, template, set) : 0;
+	s->scratch->answer = template ? answer_of(skb, s->scratch, template, number, set) : 0;
 	READ_BACK();
 	return fast && s->scratch->answer && add(s->scratch, t, set) ? V_ADDED : V_ANSWERED;
 }

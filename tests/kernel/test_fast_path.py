@@ -95,6 +95,23 @@ def test_known_exchanges_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -
     assert counted(loaded) > 180
 
 
+@pytest.mark.parametrize("last", [False, True], ids=["length within the head", "length at its end"])
+def test_answers_like_the_one_before_but_for_their_length(loaded: Kernel, reference: Kernel, last: bool) -> None:
+    """Many that are the same, byte for byte, and then others of the same form: each counts with its own length."""
+    def answer(size: int) -> bytes:
+        length, server = b"Content-Length: %d\r\n" % size, b"Server: a server of some name\r\n"
+        return b"HTTP/1.1 200 OK\r\n" + (server + length if last else length + server) + b"\r\n" + b"x" * size
+
+    script = Script()
+    talk = opened(script)
+    for size in (11, 12, 21, 11, 17):
+        for _ in range(60):
+            talk.exchange(GET, answer(size))
+    snapshot = check_equal(loaded, reference, script.frames, 10)
+    assert counted(loaded) > 280
+    assert sum(cell.response_bytes for cell in snapshot.cells) == sum(60 * len(answer(n)) for n in (11, 12, 21, 11, 17))
+
+
 def test_contested_connections_are_not_counted_in_the_kernel(loaded: Kernel) -> None:
     """The same processes, but nobody knows whether it is they who talk: such exchanges come through the ring."""
     script = Script()
