@@ -1,24 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The hashes by which all that is taught is found, and what of a head they leave out. */
+/* The hash by which heads that are taught are found, and what it leaves out. */
+#include "hash.h"
 
 /* For a copy of what a loop counts by, to be compared with its bound: else compilers (LLVM 18) count something else, to a
  * bound that they have worked out before, and the verifier sees none. */
 #define AS_WRITTEN(copy) asm volatile("" : "+r"(copy))
-
-static __always_inline __u64 mixed(__u64 hash, __u64 word, const struct settings *set)
-{
-	hash = (hash ^ word) * set->factor;
-	return hash ^ hash >> 32;
-}
-
-/* One more word of a sum that no message can be made to share without knowing the keys: NH of UMAC (RFC 4418 section 5.2.1),
- * its keys in steps of `factor`. Unlike a chain of mixed() no word waits for the one before it. */
-static __always_inline __u64 summed(__u64 sum, __u64 word, __u64 *key, const struct settings *set)
-{
-	word += *key;
-	*key += set->factor;
-	return sum + (word & 0xffffffff) * (word >> 32);
-}
 
 /* Each decimal digit of a word as '0': so heads that differ in date and length alone are one, */
 static __always_inline __u64 without_decimal(__u64 word)
@@ -98,17 +84,4 @@ static __always_inline void digest(struct scratch *scratch, __u32 n, const struc
 	}
 	scratch->hash = mixed(set->seed ^ kind, sum, set);
 	READ_BACK();
-}
-
-/* Without the seed: a connection keeps its place when that changes. */
-static __always_inline __u64 flow_hash(const struct flow_key *flow, const struct settings *set)
-{
-	__u64 hash = set->factor;
-
-#pragma unroll
-	for (int i = 0; i < 4; i++) {
-		const __u32 *half = (const __u32 *)flow + 2 * i; /* a key is aligned to four bytes */
-		hash = mixed(hash, (__u64)half[0] << 32 | half[1], set);
-	}
-	return mixed(hash, *(const __u32 *)flow->port, set);
 }

@@ -196,8 +196,12 @@ enum track_state {
  * line, which goes from the CPU of the one end to that of the other. */
 struct track {
 	struct flow_key flow;
-	__u8 state;  /* enum track_state */
-	__u8 client; /* the endpoint that asks */
+	__u8 touched; /* nobody reads it: what writes it has the cache line brought to its CPU */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	__u8 state : 4, client : 4; /* enum track_state; the endpoint that asks */
+#else
+	__u8 client : 4, state : 4;
+#endif
 	__u8 asked;  /* a request waits for its answer */
 	__u8 ready;  /* bits 0 and 1, for each endpoint: `next` is where its next message begins; bit 2: it has answered */
 	__u32 next[2];

@@ -10,6 +10,7 @@
 #include <uapi/linux/if_packet.h>
 #include "packet.h"
 #include "heads.h"
+#include "hash.h"
 
 #define MMAPABLE 1024 /* BPF_F_MMAPABLE: counters are read without a system call, so without any privilege */
 #define AGAIN_MAX (1 << 20) /* from further back it is another connection, whose beginning was not seen */
@@ -62,6 +63,7 @@ struct scratch {
 	struct scan scan;
 	struct segment segment;
 	/* of http_fast.c */
+	__u64 flow_hash;
 	struct cell_key cell;
 	__u64 hash, length, asked_ns; /* of the track, which is locked */
 	__u32 hashed, template, answer, verdict;
@@ -165,17 +167,45 @@ static __always_inline void leave_alone(struct segment *g, __u64 *row, __u32 cou
 	flows.update(&g->flow, &fresh);
 }
 
+#ifdef FAST_PATH
+BPF_F_TABLE("array", u32, struct track, tracks, TRACKS_MAX, MMAPABLE);
+
+/* A track is a cache line that goes back and forth between the CPUs of both ends. Written to ahead of time, it comes while
+ * all is made ready for it. A byte that nobody reads: it is not locked yet, and may be another flow's. */
+static __always_inline void touch_track(struct scratch *scratch, const struct segment *g)
+{
+	__u32 zero = 0;
+	struct settings *set = settings.lookup(&zero);
+
+	if (!set)
+		return;
+	scratch->flow_hash = flow_hash(&g->flow, set);
+	__u32 at = track_at(scratch->flow_hash, 0);
+	struct track *track = tracks.lookup(&at);
+	if (track)
+		*(volatile __u8 *)&track->touched = 1;
+}
+#else
+static __always_inline void touch_track(struct scratch *scratch, const struct segment *g)
+{
+}
+#endif
+
 /* Hand over to http_fast, which hands on what is not for it; where there is none (--no-fast-path), to http_deliver.
  * Comes back only when nothing is to be done. */
 static __always_inline void hand_over(struct __sk_buff *skb, struct scratch *scratch, struct segment *g, __u32 start,
 				      int wanted)
 {
+	int begins_or_ends = start || g->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST);
+
+	if (begins_or_ends)
+		touch_track(scratch, g);
 	scratch->segment = *g;
 	scratch->kind = start >> 8;
 	scratch->counter = start & 0xff;
 	scratch->wanted = wanted;
 	scratch->tries = 0;
-	if (start || g->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))
+	if (begins_or_ends)
 		programs.call(skb, PROGRAM_FAST);
 	if (wanted)
 		programs.call(skb, PROGRAM_DELIVER);

@@ -128,6 +128,16 @@ static __always_inline int before(const __u64 *a, __be16 port_a, const __u64 *b,
 	return bpf_ntohs(port_a) <= bpf_ntohs(port_b);
 }
 
+/* As one word: what is written in two parts is read back slowly. */
+static __always_inline __u32 two_ports(__be16 first, __be16 second)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (__u32)second << 16 | first;
+#else
+	return (__u32)first << 16 | second;
+#endif
+}
+
 /* Fill `key` in canonical order; returns the index of the source in it. Addresses are words, aligned as such. */
 static __always_inline __u8 canonical(struct flow_key *key, const __u8 *source, __be16 source_port,
 				      const __u8 *destination, __be16 destination_port)
@@ -137,12 +147,11 @@ static __always_inline __u8 canonical(struct flow_key *key, const __u8 *source, 
 	__u64 addresses[4] = {from ? d[0] : s[0], from ? d[1] : s[1], from ? s[0] : d[0], from ? s[1] : d[1]};
 
 	__builtin_memcpy(key->addr, addresses, sizeof(addresses));
-	key->port[0] = from ? destination_port : source_port;
-	key->port[1] = from ? source_port : destination_port;
+	*(__u32 *)key->port = from ? two_ports(destination_port, source_port) : two_ports(source_port, destination_port);
 	return from;
 }
 
-/* As one word: what is written in two parts is read back slowly. */
+/* As one word, too. */
 static __always_inline __u64 v4_mapped(const __u8 *address)
 {
 	__u64 word = *(const __u32 *)address;

@@ -7,15 +7,13 @@
 #define SPINS 512    /* for one try: some 20 us. The other CPU is done after one, unless its own host has stopped it */
 #define TRIES 24     /* a program calls 33 others in a row at most */
 
-BPF_F_TABLE("array", u32, struct track, tracks, TRACKS_MAX, MMAPABLE);
-
 static __always_inline int same_flow(const struct flow_key *a, const struct flow_key *b)
 {
-	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
-	__u32 different = 0;
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b; /* both are aligned as words */
+	__u64 different = *(const __u32 *)a->port ^ *(const __u32 *)b->port;
 
 #pragma unroll
-	for (int i = 0; i < sizeof(*a) / 4; i++)
+	for (int i = 0; i < 4; i++)
 		different |= x[i] ^ y[i];
 	return !different;
 }
@@ -72,7 +70,7 @@ static __always_inline void unlock(struct scratch *scratch, struct track *t)
 /* Make it that of `flow`; it stays locked. */
 static __always_inline void renew(struct scratch *scratch, struct track *t)
 {
-	__builtin_memset(&t->state, 0, __builtin_offsetof(struct track, asked_ns) - __builtin_offsetof(struct track, state));
+	__builtin_memset(&t->touched, 0, __builtin_offsetof(struct track, asked_ns) - __builtin_offsetof(struct track, touched));
 	__builtin_memset(&t->template, 0, sizeof(*t) - __builtin_offsetof(struct track, template));
 	t->state = TRACK_WATCH;
 	t->flow = scratch->segment.flow;
@@ -83,15 +81,13 @@ static __always_inline void renew(struct scratch *scratch, struct track *t)
 static __always_inline struct track *track_of(struct scratch *scratch, const struct settings *set, int claim)
 {
 	const struct flow_key *flow = &scratch->segment.flow;
-	__u64 hash = flow_hash(flow, set);
 	struct track *place = 0;
 	int found = 0;
 	scratch->asked_ns = 0;
-	_Static_assert(TRACKS_MAX == 1 << 17, "four places in one hash, which share two bits each");
 
 #pragma unroll
 	for (__u32 i = 0; i < 4; i++) {
-		__u32 at = hash >> 15 * i & (TRACKS_MAX - 1);
+		__u32 at = track_at(scratch->flow_hash, i);
 		struct track *t = tracks.lookup(&at);
 		if (!t)
 			return 0;

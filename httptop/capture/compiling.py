@@ -110,6 +110,7 @@ def compiled(directory: str, names: Sequence[str], options: list[str]) -> tuple[
     others = [name for name in names if name not in FAST_PATH]
     if len(others) == len(names):
         return _image(source(directory, others), options), identity(str(bcc.__file__))
+    options = [*options, "-DFAST_PATH"]
     with beside(lambda: _image(source(directory, [*ALWAYS, *FAST_PATH]), [*options, *HIDDEN])) as fast_path:
         image = _image(source(directory, others), options)
         return image.joined(fast_path()), identity(str(bcc.__file__))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import sys
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -68,6 +69,12 @@ def _grown(now: bytes, before: bytes) -> list[tuple[int, int]]:
             pairs = zip(memoryview(new).cast("I"), memoryview(old).cast("I"), strict=True)
             found += [(bucket, n - m) for bucket, (n, m) in enumerate(pairs, LATENCY_LOW + at // 4) if n != m]
     return found
+
+
+def _halves(byte: int) -> tuple[int, int]:
+    """Two fields of four bits, in the order in which C has them."""
+    low, high = byte & 15, byte >> 4
+    return (low, high) if sys.byteorder == "little" else (high, low)
 
 
 class Board:
@@ -226,7 +233,8 @@ class Board:
         while at >= 0:
             track = self._track(at)
             if track is not None:
-                flow, state, client, waits, _, _, _, asked_ns, template, *_ = track
+                flow, _, role, waits, _, _, _, asked_ns, template, *_ = track
+                state, client = _halves(role)
                 if state == TRACK_FAST and waits:
                     found.append(Held(template - 1, flow, client, asked_ns))
             at = asked.find(b"\1", at + 1)
