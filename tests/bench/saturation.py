@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 
+from tests.bench import in_turn
 from tests.bench.arena import Arena
 from tests.bench.peers import PEERS, absent
 from tests.bench.rows import Row, pairs
-from tests.bench.watchers import WATCHERS, Watched, nobody
+from tests.bench.watchers import WATCHERS, Watched, empty_filter, nobody
 
 MB = 1e6
 SETTLE_S = 2.0  # what has just come up still loads what it will need: starts are measured elsewhere
-OURS = ["batch", "screen"]  # measured more often: they differ least from nothing
+IN_TURN: dict[str, in_turn.Watcher] = {  # what differs least from nothing
+    "nobody": nobody, "an empty filter": empty_filter, "batch": WATCHERS["batch"], "screen": WATCHERS["screen"]}
 
 
 @dataclass
@@ -27,11 +28,11 @@ class Runs:
 
 def saturation(arena: Arena) -> Iterator[Row]:
     """Nginx and wrk at full speed: what the server keeps of its speed, what each watcher sees, and what it costs."""
-    rounds, more, seconds = (2, 0, 1) if arena.quick else (3, 9, 2)
+    rounds, seconds, moments = (2, 1, 20) if arena.quick else (3, 2, 120)
     watchers = {**WATCHERS, **PEERS}
     runs = {name: Runs() for name in watchers}
     alone: list[float] = []
-    for name, watching in chain(pairs(list(watchers), rounds), pairs(OURS, more)):
+    for name, watching in pairs(list(watchers), rounds):
         with (watchers[name] if watching else nobody)(arena) as watched:
             time.sleep(SETTLE_S)
             watched.begin()
@@ -48,6 +49,9 @@ def saturation(arena: Arena) -> Iterator[Row]:
     yield Row("saturation: alone, requests/s", alone, 0)
     for name, found in runs.items():
         yield from _rows(name, found, alone)
+    for name, watcher in IN_TURN.items():
+        kept = in_turn.kept(arena, watcher, moments)
+        yield Row(f"saturation: server keeps with {name}, in turn", kept, 3, in_turn.mean(kept))
     if absent():
         yield Row("saturation: not installed", [], note=", ".join(absent()))
 

@@ -16,7 +16,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from httptop.capture import bytecode
+from httptop.capture.loader import packet_socket
 from tests.bench.arena import Arena, cpu_s, family
+from tests.support.counters import someone_elses_xdp
 from tests.support.poll import until
 from tests.support.program import HTTPTOP, attached, httptop, status
 
@@ -59,6 +62,18 @@ def nobody(_: Arena) -> Iterator[Watched]:
     watched = Watched()
     watched.begin()
     yield watched
+
+
+@contextlib.contextmanager
+def empty_filter(arena: Arena) -> Iterator[None]:
+    """A packet socket whose program takes nothing: what the place itself costs, where httptop's is."""
+    with someone_elses_xdp(bytecode.SOCKET_FILTER, verdict=0) as (program, _):
+        with arena.where.entered():
+            fd = packet_socket("lo", program, is_loopback=True)
+        try:
+            yield
+        finally:
+            os.close(fd)
 
 
 @contextlib.contextmanager
