@@ -46,8 +46,10 @@ def mean(ratios: Sequence[float]) -> str:
 
 
 def _pair(loud: Client, quiet: Client) -> float:
-    speeds = {client: client(SLICE_S) for client in random.sample([loud, quiet], 2)}
-    return speeds[loud] / speeds[quiet]
+    while True:
+        speeds = {client: client(SLICE_S) for client in random.sample([loud, quiet], 2)}
+        if all(speeds.values()):  # else the whole machine stood still, which tells nothing of either
+            return speeds[loud] / speeds[quiet]
 
 
 @contextlib.contextmanager
