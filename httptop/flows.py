@@ -43,7 +43,6 @@ class Flow:
         self.key = key
         self.reset()
         self.owners = [NO_OWNER, NO_OWNER]
-        self.answer: MutableCell | None = None  # the engine's: where the last response is counted
 
     def reset(self) -> None:
         """Forget everything but who owned the ends."""
@@ -54,6 +53,7 @@ class Flow:
         self.closed_ns: int | None = None  # when it was over; None: it is not
         self.ahead = False  # it has asked again before it was answered
         self.lone: int | None = None  # where the last response began, if it answered none that was seen by then
+        self.answer: MutableCell | None = None  # the engine's: where the last response is counted, while it goes on
         self.astray = False  # and messages were missed: nobody can tell which answer is whose
 
 
@@ -97,9 +97,10 @@ class Pairing:
                 flow.ahead = True
         if not waiting and record.flags & FLAG_AHEAD and stream.follows_gap(record):
             flow.ahead = flow.astray = True  # one that was missed waits before it
-        if server.state >= CHUNKED and not waiting and server.messages:
+        if server.state >= CHUNKED and not waiting and server.messages and after(record.ack, server.head_seq) > 0:
             # A client that waits for its answers has all of the last one when it asks again: its ACK tells the length.
             self.response_ends(flow, server, record.ack)
+            server.restart(record.ack)
         pending = Pending(head, stream, record, alone=not waiting)
         place = len(waiting)
         while place and after(pending.seq, waiting[place - 1].seq) < 0:  # overtaken on its way to us

@@ -11,8 +11,9 @@ from tests.support.dialogs import Case, Script
 
 # What two sockets can say.
 BY_SOCKETS: tuple[Case, ...] = (
-    segmentation.request_line_split_anywhere, segmentation.response_split_anywhere, segmentation.one_byte_per_segment,
-    segmentation.head_of_8_kb, segmentation.long_heads_of_answers, segmentation.forty_in_a_segment,
+    segmentation.request_line_split_anywhere, segmentation.response_split_anywhere,
+    segmentation.response_split_behind_long_chunks, segmentation.one_byte_per_segment, segmentation.head_of_8_kb,
+    segmentation.long_heads_of_answers, segmentation.forty_in_a_segment,
     segmentation.pipelined_in_segments, segmentation.pipelined_without_bodies, segmentation.begins_in_the_middle,
     bodies.bodies_like_messages,
     bodies.long_bodies_like_messages, bodies.without_body, bodies.refused_expectation, bodies.until_close,

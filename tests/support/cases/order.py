@@ -211,15 +211,17 @@ def loss_of_messages(script: Script) -> None:
 
 def answers_before_requests(script: Script) -> None:
     """The answer was captured first: it is not that of the next request, and the next answer not that of this one."""
-    talk = script.dialog()
-    talk.exchange()
-    talk.ask(get("/late"))
-    late = script.frames.pop()
-    talk.answer(NOT_FOUND)
-    script.frames.append(late)
-    talk.expect((None, "", 404, len(NOT_FOUND)), ("GET", "/late", None, None))
-    talk.exchange()
-    script.count(responses_alone=1, unanswered=1)
+    for answer, status in (NOT_FOUND, 404), (CHUNKED + chunks(b"z" * 3000), 200):
+        talk = script.dialog()
+        talk.exchange()
+        talk.ask(get("/late"))
+        late = script.frames.pop()
+        talk.answer(*cut(answer, MSS))
+        script.frames.append(late)
+        alone, late_row = (None, "", status, len(answer)), ("GET", "/late", None, None)
+        talk.expect(*((alone, late_row) if status == 404 else (late_row, alone)))  # each when all is known of it
+        talk.exchange()
+        script.count(responses_alone=1, unanswered=1)
 
 
 def loss_of_messages_asked_ahead(script: Script) -> None:

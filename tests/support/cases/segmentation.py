@@ -29,6 +29,20 @@ def response_split_anywhere(script: Script) -> None:
             talk.expect(GOT)
 
 
+def response_split_behind_long_chunks(script: Script) -> None:
+    """Where chunks of which most is not looked at end, the next request says: the next head may begin there anyhow."""
+    long = CHUNKED + chunks(b"z" * 3000)
+    for at in (1, 5, 8, 12, 20, len(OK) - 3):
+        talk = script.dialog()
+        for _ in range(2):
+            talk.ask(GET)
+            talk.answer(*cut(long, MSS))
+            talk.expect(("GET", "/a", 200, len(long)))
+            talk.ask(GET)
+            talk.answer(OK[:at], OK[at:])
+            talk.expect(GOT)
+
+
 def one_byte_per_segment(script: Script) -> None:
     """Request and response, twice; then a chunked answer."""
     talk = script.dialog()
