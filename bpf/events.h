@@ -132,10 +132,11 @@ enum masked { MASKED_NOTHING, MASKED_DECIMAL, MASKED_VALUES };
 struct answer {
 	__u64 hash; /* written last */
 	__u16 length;
-	__u16 length_at; /* where the digits of Content-Length begin */
-	__u8 digits;     /* how many; 0: there is no body */
+	__u16 length_at; /* where the digits of Content-Length begin, or the word "chunked" */
+	__u8 digits;     /* how many */
 	__u8 masked;     /* enum masked */
-	__u8 pad[2];
+	__u8 chunked;    /* its body is; neither this nor digits: there is none */
+	__u8 pad;
 };
 
 /* What of a request may be anything. Values: those of its fields but Host, in their lengths, if it has no body. Of a
@@ -173,7 +174,7 @@ struct cell_key {
 struct cell {
 	struct cell_key key;
 	__u64 latency_max;
-	__u64 bytes; /* of responses; changes with each, and last */
+	__u64 bytes; /* of responses, modulo ONE_MORE, which is added with each: so it changes, and last */
 	__u32 latency[LATENCY_BUCKETS];
 };
 
@@ -183,7 +184,11 @@ struct stranger {
 	__u64 valid; /* written last */
 };
 
+#define ONE_MORE (1ULL << 48)
 #define TAKEN (~0ULL) /* instead of a track's `asked_ns`: a CPU is at it, and keeps the time, see tracks.c */
+
+#define OPEN 8   /* the last answer ends where the client's next ACK says, or the server's FIN */
+#define WHOLE 16 /* http_deliver.c would look at no more of it */
 
 enum track_state {
 	TRACK_FREE,
@@ -203,7 +208,7 @@ struct track {
 	__u8 client : 4, state : 4;
 #endif
 	__u8 asked;  /* a request waits for its answer */
-	__u8 ready;  /* bits 0 and 1, for each endpoint: `next` is where its next message begins; bit 2: it has answered */
+	__u8 ready;  /* bits 0 and 1, for each endpoint: `next` is where its next message begins; bit 2: it has answered; OPEN, WHOLE */
 	__u32 next[2];
 	__u64 asked_ns; /* of the last request, or TAKEN */
 	__u16 template; /* of the last request, + 1; 0: unknown */
@@ -212,7 +217,8 @@ struct track {
 	__u32 first[2]; /* behind the SYN, or what was seen first; 0: nothing yet */
 	__u64 changes;  /* of owners, when `cell` was found */
 	__u32 cell;     /* where its last answer was counted, + 1; 0: nowhere */
-	__u32 pad[11];
+	__u8 answer;    /* which one it was, of its template's, + 1 */
+	__u8 pad[43];
 };
 
 struct settings {

@@ -148,20 +148,22 @@ static __always_inline __u8 byte_at(const __u8 *b, __u32 at)
 	return (at < 8 ? be64(b) : at < 16 ? be64(b + 8) : at < 24 ? be64(b + 16) : be64(b + 24)) >> (56 - 8 * (at & 7));
 }
 
-/* How many of the first TOKEN_MAX bytes come before the first space. Without a branch for each, which the verifier would
- * have to follow. */
+/* How many bytes come before the first that is marked, of a word whose first byte is the lowest; 8: none is. */
+static __always_inline __u32 before_mark(__u64 marks)
+{
+	marks >>= 7; /* ones in all the bytes before it, added up */
+	return (((marks & -marks) - 1) & EACH(1)) * EACH(1) >> 56;
+}
+
+/* How many of the first TOKEN_MAX bytes come before the first space. */
 static __always_inline __u32 word_length(const __u8 *b)
 {
 	_Static_assert(TOKEN_MAX == 24, "three words");
 
-#pragma unroll
-	for (__u32 i = 0; i < TOKEN_MAX; i += 8) {
-		__u64 first_is_lowest = __builtin_bswap64(be64(b + i));
-		__u64 spaces = bytes_that_are(first_is_lowest, ' ') >> 7;
-		if (spaces) /* ones in all the bytes before the first one, added up */
-			return i + ((((spaces & -spaces) - 1) & EACH(1)) * EACH(1) >> 56);
-	}
-	return TOKEN_MAX;
+	__u32 n = before_mark(bytes_that_are(__builtin_bswap64(be64(b)), ' '));
+	if (n == 8)
+		n += before_mark(bytes_that_are(__builtin_bswap64(be64(b + 8)), ' '));
+	return n < 16 ? n : n + before_mark(bytes_that_are(__builtin_bswap64(be64(b + 16)), ' '));
 }
 
 /* What the target of a method that we do not know begins with, RFC 9112 section 3.2: a path, an http URL, or "*". Else

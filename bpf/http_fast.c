@@ -16,23 +16,24 @@
 /* http_deliver.c is in charge from here on. A request that waits is sent now, as it was. */
 static __always_inline void release(struct __sk_buff *skb, struct sighting *s, struct track *t)
 {
-	struct flow flow = {.resumed = 1, .taken = 1, .client = t->client};
-	struct direction *client = &flow.dir[t->client & 1], *server = &flow.dir[!(t->client & 1)];
+	struct flow *flow = &s->scratch->flow;
+	struct direction *client = &flow->dir[t->client & 1], *server = &flow->dir[!(t->client & 1)];
 	struct record *record = &s->scratch->record;
 	__u32 number = t->template - 1;
 
 	if (t->state != TRACK_FAST)
 		return;
-	flow.expected = t->next[!(t->client & 1)];
+	*flow = (struct flow){.resumed = 1, .taken = 1, .client = t->client};
+	flow->expected = t->next[!(t->client & 1)];
 	client->taken = t->next[t->client & 1] - t->length;
 	server->taken = t->response;
 	client->next = t->next[t->client & 1];
 	client->first = t->asked ? client->next - t->length : client->next; /* a gap, if the record of it is lost */
-	server->first = server->next = flow.expected;
+	server->first = server->next = flow->expected;
 	client->started = server->started = 1;
-	server->budget = DATA_MAX; /* as behind a short answer */
+	server->budget = t->ready & WHOLE ? 0 : DATA_MAX;
 	client->asking = t->asked;
-	flows.update(&t->flow, &flow);
+	flows.update(&t->flow, flow);
 	t->state = TRACK_WATCH;
 	if (!t->asked)
 		return;
@@ -45,7 +46,7 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	record->ts_ns = s->scratch->asked_ns;
 	record->flow = t->flow;
 	record->seq = t->next[t->client & 1] - t->length;
-	record->ack = flow.expected;
+	record->ack = flow->expected;
 	record->payload_len = t->length;
 	record->from = t->client;
 	record->flags = FLAG_NEW | FLAG_RESUMED | FLAG_ASKER | (t->ready & 4 ? 0 : FLAG_FIRST);
@@ -94,10 +95,8 @@ static __always_inline enum verdict judge_request(struct __sk_buff *skb, struct 
 	__s32 ahead = g->seq + g->payload_len - t->next[client];
 	int again = t->client == client && ahead <= 0 && ahead > -AGAIN_MAX;
 
-	if (again && t->state == TRACK_FAST)
-		return V_DONE;
-	if (again && t->asked)
-		return V_PASS;
+	if (again)
+		return t->state == TRACK_FAST ? V_DONE : V_PASS;
 	if (t->asked || scratch->counter == COUNT_CONNECT || (t->state == TRACK_FAST && t->client != client))
 		return V_SHUN;
 	scratch->template = template_of(skb, scratch, set);
@@ -124,7 +123,8 @@ static __always_inline enum verdict judge_response(struct __sk_buff *skb, struct
 	struct template *template = t->template ? templates.lookup(&number) : 0;
 	s->scratch->answer = template ? answer_of(skb, s->scratch, template, number, set) : 0;
 	READ_BACK();
-	return fast && s->scratch->answer && add(s->scratch, t, set) ? V_ADDED : V_ANSWERED;
+	struct cell *cell = s->scratch->answer ? cell_of(s->scratch, t, set) : 0;
+	return fast && cell && add(s->scratch, cell, set) ? V_ADDED : V_ANSWERED;
 }
 
 /* -- the program --------------------------------------------------------------------------------------------------- */
@@ -135,10 +135,14 @@ static __always_inline enum verdict judge(struct __sk_buff *skb, struct sighting
 	struct segment *g = &s->scratch->segment;
 	__u32 kind = s->scratch->kind;
 
+	s->scratch->closed = 0;
 	if (g->tcp_flags & TCP_SYN) /* seen again, it changes nothing */
 		return t->first[g->from & 1] == g->seq && t->state != TRACK_FREE ? V_PASS : V_BEGIN;
 	if (t->state == TRACK_SHUN)
 		return V_PASS;
+	close_answer(s->scratch, t);
+	if (t->ready & OPEN && t->state == TRACK_FAST && g->from != t->client)
+		return V_DONE; /* of its body */
 	if (kind == KIND_REQUEST)
 		return judge_request(skb, s->scratch, t, set);
 	if (kind == KIND_RESPONSE)
@@ -160,7 +164,7 @@ static __always_inline void begins(struct segment *g, struct track *t, __u64 *as
 		t->ready = *asked_ns ? 0 : 1 << end; /* after another one, the reference path sees how this one begins */
 		*asked_ns = 0;
 	} else {
-		t->ready |= 1 << end;
+		t->ready = (t->ready & ~OPEN) | 1 << end;
 		t->response = g->seq - 1; /* none yet */
 	}
 	t->state = g->payload_len ? TRACK_SHUN : TRACK_WATCH;
@@ -189,7 +193,11 @@ static __always_inline void answered(struct scratch *scratch, struct track *t)
 	if (!t->first[g->from & 1])
 		t->first[g->from & 1] = g->seq;
 	t->asked = 0;
-	t->ready = scratch->answer ? 7 : 0; /* else nobody knows how long it is */
+	/* else nobody knows how long it is, or where that counts */
+	t->ready = !scratch->answer ? 0 : scratch->length ? 7 : t->cell ? 7 | OPEN : 0;
+	if (scratch->whole || g->payload_len >= RESPONSE_BYTES)
+		t->ready |= WHOLE;
+	t->answer = scratch->answer;
 	t->response = g->seq;
 	t->next[g->from & 1] = g->seq + scratch->length;
 }
@@ -202,8 +210,10 @@ static __always_inline int act(struct __sk_buff *skb, struct sighting *s, struct
 
 	if (verdict == V_PASS)
 		return 0;
+	if (scratch->closed && (t->state == TRACK_FAST || verdict == V_REQUEST)) /* else the reference path adds it */
+		add_length(t);
 	if (verdict == V_DONE) {
-		if (scratch->kind == KIND_REQUEST ||
+		if ((scratch->kind == KIND_REQUEST && g->from == t->client) ||
 		    (scratch->kind == KIND_RESPONSE && (__s32)(g->seq - t->response) <= 0))
 			count(s, SKIP_DUPLICATES);
 		return 1;

@@ -63,6 +63,7 @@ struct scratch {
 	struct scan scan;
 	struct segment segment;
 	/* of http_fast.c */
+	struct flow flow; /* for http_deliver.c to go on with */
 	__u64 flow_hash;
 	struct cell_key cell;
 	__u64 hash, length, asked_ns; /* of the track, which is locked */
@@ -72,6 +73,8 @@ struct scratch {
 	struct kept kept;
 	__u32 found, detail;
 	__u32 kind, counter, followed;
+	__u32 closed; /* the length of the last answer is known by now */
+	__u32 whole;  /* of this answer no more is looked at in any case */
 	__u32 wanted; /* http_deliver has something to do whatever http_fast says */
 	__u32 tries;  /* to lock the track */
 	__u32 loaded; /* so many bytes of the payload does `data` begin with */

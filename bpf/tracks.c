@@ -110,3 +110,29 @@ static __always_inline struct track *track_of(struct scratch *scratch, const str
 	renew(scratch, place);
 	return place;
 }
+
+/* An answer whose length was not known has ended, if this says so: what its client says next, and the end of its sender, as
+ * for the reference path; what stands for itself, as an answer to what was not seen. */
+static __always_inline void close_answer(struct scratch *scratch, struct track *t)
+{
+	struct segment *g = &scratch->segment;
+	__u32 client = t->client & 1, end = g->ack;
+
+	if (!(t->ready & OPEN))
+		return;
+	if (g->from == client) {
+		if (!g->payload_len || (__s32)(g->seq + g->payload_len - t->next[client]) <= 0)
+			return;
+	} else if (t->state != TRACK_FAST) {
+		return;
+	} else if (scratch->kind == KIND_RESPONSE && (__s32)(g->ack - t->next[client]) > 0) {
+		end = g->seq;
+	} else if ((g->tcp_flags & (TCP_FIN | TCP_RST)) == TCP_FIN) {
+		end = g->seq + g->payload_len;
+	} else {
+		return;
+	}
+	t->ready &= ~OPEN;
+	t->next[!client] = end;
+	scratch->closed = 1;
+}

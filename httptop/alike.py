@@ -7,12 +7,13 @@ import re
 from typing import NamedTuple
 
 from httptop.http1 import Request, Response
-from httptop.records import METHODS, Record
+from httptop.records import METHODS
 from httptop.taught import (
     ALL_KEPT,
     HEAD_MAX,
     LENGTH_DIGITS,
-    STATUS_BYTES,
+    NO_BODY,
+    Framing,
     Kept,
     Masked,
     masked,
@@ -25,7 +26,9 @@ Span = tuple[int, int] | None
 RECENT_MAX = 64  # parts of heads that are looked at once
 _BODILESS = frozenset((204, 304))
 
-LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,%d})[ \t]*\r\n(?![ \t])" % LENGTH_DIGITS, re.IGNORECASE)
+_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,%d})[ \t]*\r\n(?![ \t])" % LENGTH_DIGITS, re.IGNORECASE)
+_CHUNKED = re.compile(rb"\ntransfer-encoding:[ \t]*(chunked)[ \t]*\r\n(?![ \t])", re.IGNORECASE)
+_FRAMES = re.compile(rb"\n(?:content-length|transfer-encoding):", re.IGNORECASE)
 
 # A target that is a path, with its query. What is one word for the kernel (word_end() of bpf/templates.c) is one here.
 TARGET = re.compile(rb"[A-Z]+ (/[^\0- ?]*(\?[^\0- ]*)?)(?= HTTP/1\.)")
@@ -44,9 +47,9 @@ def is_plain_request(request: Request, data: bytes) -> bool:
 
 
 @functools.lru_cache(maxsize=RECENT_MAX)
-def masked_answer(head: bytes, what: Masked) -> bytes:
-    """Masked behind its status; many of those that come in one second are the same."""
-    return masked(head, Kept(STATUS_BYTES), what)
+def masked_answer(head: bytes, what: Masked, kept: Kept = NO_BODY.kept) -> bytes:
+    """Masked behind its status, but for what is kept; many of those that come in one second are the same."""
+    return masked(head, kept, what)
 
 
 def host_of(request: Request, behind: bytes) -> Span:
@@ -90,19 +93,20 @@ def _up(at: int) -> int:
     return at + 7 & ~7
 
 
-def is_plain_answer(request: Request, answer: Response, record: Record) -> bool:
-    """Whether its end is where its Content-Length says, or its head ends."""
-    return (answer.complete and 200 <= answer.status < 600 and not answer.chunked and answer.length <= HEAD_MAX
-            and record.data[9:12] == b"%d" % answer.status  # where it is compared by all of its digits
-            and (answer.content_length is not None or has_no_body(request, answer))
-            and record.data.lower().count(b"\ncontent-length:", 0, answer.length) <= 1)
+@functools.lru_cache(maxsize=RECENT_MAX)
+def framing(method: str, answer: Response, head: bytes) -> Framing | None:
+    """What tells the kernel how long the answer to such a request is; None: it cannot know. `head`: of the answer."""
+    if (not answer.complete or not 200 <= answer.status < 600 or answer.length > HEAD_MAX
+            or head[9:12] != b"%d" % answer.status):  # where it is compared by all of its digits
+        return None
+    if method == "HEAD" or answer.status in _BODILESS:  # RFC 9112 6.3
+        return NO_BODY if head.lower().count(b"\ncontent-length:") <= 1 else None
+    found = (_CHUNKED if answer.chunked else _LENGTH).search(head)
+    if found is None or len(_FRAMES.findall(head)) != 1:
+        return None
+    return Framing(found.start(1), 0 if answer.chunked else found.end(1) - found.start(1), answer.chunked)
 
 
 def is_plain_length(head: bytes, begin: int, end: int) -> bool:
     """Whether the kernel can tell where the number ends whatever it is: has_length() of bpf/taught.c."""
     return head[begin - 2 : begin] == b": " and head[end : end + 1] == b"\r"
-
-
-def has_no_body(request: Request, answer: Response) -> bool:
-    """RFC 9112 6.3."""
-    return request.method == "HEAD" or answer.status in _BODILESS

@@ -86,13 +86,13 @@ class Decoder:
         self.abandon(flow)
         flow.reset()
         stream, peer = flow.streams[record.sender], flow.streams[1 - record.sender]
-        stream.missed = peer.missed = False
+        stream.missed, peer.missed = False, bool(record.flags & FLAG_FIRST)
         flow.client = record.sender if record.flags & FLAG_ASKER else 1 - record.sender
         if flow.client != record.sender:
             stream.restart(record.extra)  # what it acknowledges may not have come by yet
             return
         stream.restart((record.seq - record.gap) & 0xFFFFFFFF)
-        if not record.flags & FLAG_FIRST:
+        if not peer.missed:
             peer.restart(record.ack)
         left = after(record.extra, record.ack)
         if left > 0:

@@ -23,15 +23,16 @@ LENGTH_DIGITS = 10
 LATENCY_LOW = 192
 LATENCY_BUCKETS = 704
 TRACK_FAST = 2
+ONE_MORE = 1 << 48  # added to a cell's bytes with each exchange
 TAKEN = (1 << 64) - 1  # instead of a track's asked_ns: a CPU is at it
 
-ANSWER = struct.Struct("=QHHBB2x")
+ANSWER = struct.Struct("=QHHBBBx")
 TEMPLATE = struct.Struct("=QIHBx")  # without its answers
 IDENTITY = struct.Struct("=IIQ")
 CELL_KEY = struct.Struct("=II16s16s")
 CELL = struct.Struct("=40sQQ")  # without its histogram
 STRANGER = struct.Struct("=16sQ")
-TRACK = struct.Struct("=36sBBBB2IQHHI2IQI44x")
+TRACK = struct.Struct("=36sBBBB2IQHHI2IQIB43x")
 SETTINGS = struct.Struct("=5Q")
 
 
@@ -56,6 +57,24 @@ class Kept(NamedTuple):
 
 
 ALL_KEPT = Kept(HEAD_MAX)
+
+
+class Framing(NamedTuple):
+    """What tells how long an answer is: `digits` of its Content-Length, or "chunked", that begin `at`; or nothing."""
+
+    at: int = 0
+    digits: int = 0
+    chunked: bool = False
+
+    @property
+    def kept(self) -> Kept:
+        """What is compared of an answer although its values are masked."""
+        if not self.chunked:
+            return Kept(STATUS_BYTES)
+        return Kept(STATUS_BYTES, self.at & ~7, self.at + len("chunked") + 7 & ~7)
+
+
+NO_BODY = Framing()
 
 _DECIMAL_AS_0 = bytes.maketrans(b"123456789", b"0" * 9)
 _VALUE = re.compile(rb"(?<=:)[^\n]+")
@@ -88,12 +107,8 @@ class Board(Protocol):
         `data` is without what `cut` says; if anything is cut, values are masked but for what is kept.
         """
 
-    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int, how: Masked) -> None:
-        """Teach how it is answered, in place of what answer `number` was.
-
-        `head`: masked behind the status. `length_at`: where the `digits` of its Content-Length are; 0 digits: it has
-        no body.
-        """
+    def answer(self, template: int, number: int, head: bytes, framing: Framing, how: Masked) -> None:
+        """Teach how it is answered, in place of what answer `number` was. `head`: masked behind the status."""
 
     def cell(self, template: int, answer: int, server: bytes, client: bytes, latency_max_ns: int) -> int | None:
         """Teach that these exchanges are counted, between these identities; the cell's number, None: no place."""

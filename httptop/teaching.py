@@ -17,7 +17,7 @@ from httptop import alike
 from httptop.cells import OTHER_PATH
 from httptop.http1 import Request, Response
 from httptop.records import METHODS, NO_OWNER, OWNER, Kind, Record
-from httptop.taught import ALL_KEPT, ANSWERS_MAX, IDENTITY, Board, Cut, Kept, Masked
+from httptop.taught import ALL_KEPT, ANSWERS_MAX, IDENTITY, Board, Cut, Framing, Kept, Masked
 
 SEEN_MAX = 8192  # requests that were seen once, and are not worth a place yet
 ALIKE_MIN = 64  # so many requests that differ in their targets alone: there may be no end of them
@@ -84,16 +84,19 @@ class Teacher:
         Returns the template and the number of the answer when both are taught. Its `head` tells for what it stands.
         """
         template = self._template(request, data)
-        if template is None or not alike.is_plain_answer(request, answer, record):
+        if template is None:
             return None
         head = record.data[: answer.length]
+        framing = alike.framing(request.method, answer, head)
+        if framing is None:
+            return None
         decimal = alike.masked_answer(head, Masked.DECIMAL)
         number = template.answers.get(decimal)
         if number is None:
-            names = alike.masked_answer(head, Masked.VALUES)
+            names = alike.masked_answer(head, Masked.VALUES, framing.kept)
             number = template.answers.get(names)
             if number is None:
-                number = self._teach_answer(template, request, answer, head, decimal, names)
+                number = self._teach_answer(template, answer.status, head, framing, decimal, names)
         return None if number is None else (template, number)
 
     def _template(self, request: Request, data: bytes) -> Template | None:
@@ -175,17 +178,14 @@ class Teacher:
         template = self._by_data[cut, left] = self._by_number[number] = Template(number, data, request)
         return template
 
-    def _teach_answer(self, template: Template, request: Request, answer: Response, head: bytes,
+    def _teach_answer(self, template: Template, status: int, head: bytes, framing: Framing,
                       decimal: bytes, names: bytes) -> int | None:
-        length = None if alike.has_no_body(request, answer) else alike.LENGTH.search(head)
-        if length is None and not alike.has_no_body(request, answer):
-            return None
-        at, digits = (length.start(1), length.end(1) - length.start(1)) if length is not None else (0, 0)
+        at, digits, _ = framing
         number = template.decimal.get(names)  # it has been answered so, but for some values
         if number is not None and (not digits or alike.is_plain_length(head, at, at + digits)):
             left, how = names, Masked.VALUES
         else:
-            number, left, how = _number_of(template, answer.status), decimal, Masked.DECIMAL
+            number, left, how = _number_of(template, status), decimal, Masked.DECIMAL
         if number is None:
             return None
         template.answers = {known: n for known, n in template.answers.items() if n != number}
@@ -193,7 +193,7 @@ class Teacher:
         template.answers[left] = number
         if how is Masked.DECIMAL:
             template.decimal[names] = number
-        self._board.answer(template.number, number, left, at, digits, how)
+        self._board.answer(template.number, number, left, framing, how)
         return number
 
     def cell(self, template: Template, answer: int, record: Record, here: tuple[bool, bool],

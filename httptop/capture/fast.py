@@ -23,9 +23,9 @@ from httptop.taught import (
     CELLS_MAX,
     LATENCY_BUCKETS,
     LATENCY_LOW,
+    ONE_MORE,
     PROBES,
     SETTINGS,
-    STATUS_BYTES,
     STRANGER,
     STRANGERS_MAX,
     TAKEN,
@@ -35,6 +35,7 @@ from httptop.taught import (
     TRACK_FAST,
     TRACKS_MAX,
     Cut,
+    Framing,
     Kept,
     Masked,
 )
@@ -129,7 +130,7 @@ class Board:
             self._publish("templates", at * _TEMPLATE_BYTES, value)
         return at
 
-    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int, how: Masked) -> None:
+    def answer(self, template: int, number: int, head: bytes, framing: Framing, how: Masked) -> None:
         """Teach how it is answered, see taught.Board."""
         start = template * _TEMPLATE_BYTES
         at = start + _ANSWERS_AT + number * ANSWER.size
@@ -138,8 +139,8 @@ class Board:
         value, length, longest, counter = TEMPLATE.unpack_from(view, start)
         if len(head) > longest:
             TEMPLATE.pack_into(view, start, value, length, len(head), counter)
-        ANSWER.pack_into(view, at, 0, len(head), length_at, digits, how)
-        kept = Kept(STATUS_BYTES if how is Masked.VALUES else 0)  # of others the kernel says no more
+        ANSWER.pack_into(view, at, 0, len(head), framing.at, framing.digits, how, framing.chunked)
+        kept = framing.kept if how is Masked.VALUES else Kept(0)  # of others the kernel says no more
         self._publish("templates", at, self._hash(head, self._kind(how, kept)))
 
     def cell(self, template: int, answer: int, server: bytes, client: bytes, latency_max_ns: int) -> int | None:
@@ -220,7 +221,7 @@ class Board:
             if total != bytes_before:
                 now = view[start + _HISTOGRAM_AT : start + _CELL_BYTES]
                 self._cells[at] = (total, now)
-                found.append(Counted(at, total - bytes_before, _grown(now, before)))
+                found.append(Counted(at, (total - bytes_before) % ONE_MORE, _grown(now, before)))
         return found
 
     def held(self) -> list[Held]:

@@ -19,19 +19,25 @@ from tests.support.nginx import Nginx, nginx
 
 ADDRESS = "127.0.0.1"
 LEAD_S = 1.0
+# What nginx may still change while it sends it goes out in chunks.
+IN_CHUNKS = """
+    location /chunk { ssi on; ssi_types *; return 200 "ok"; }
+    location /chunks { ssi on; ssi_types *; return 200 "%s"; }
+""" % ("x" * 3000)
 
 
 @dataclass(frozen=True)
 class Arena:
-    """One nginx worker in a namespace; `quick`: fewer and shorter runs, for a first look."""
+    """One nginx worker in a namespace, and what it is asked for; `quick`: fewer and shorter runs, for a first look."""
 
     where: Namespace
     server: Nginx
     quick: bool
+    path: str = "/ok"
 
     @property
     def url(self) -> str:
-        return f"{self.server.url(ADDRESS)}/ok"
+        return self.server.url(ADDRESS) + self.path
 
     def wrk(self, seconds: float) -> float:
         """Full speed, one thread, 32 connections: requests per second, by the server's count, after the first second.
@@ -82,5 +88,5 @@ def missing(*tools: str) -> list[str]:
 def arena(*, quick: bool) -> Iterator[Arena]:
     """The namespace and its server, removed at the end."""
     with tempfile.TemporaryDirectory() as folder, namespace() as where, \
-            nginx(Path(folder), where, workers=1, log=False) as server:
+            nginx(Path(folder), where, workers=1, log=False, locations=IN_CHUNKS) as server:
         yield Arena(where, server, quick)

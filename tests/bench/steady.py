@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.bench.arena import Arena, missing
 from tests.bench.rows import Row, pairs
-from tests.bench.watchers import WATCHERS, Watched, nobody
+from tests.bench.watchers import WATCHERS, Watched, batch, nobody
 
 RATE_PER_S = 10_000
 SETTLE_S = 3  # a screen that has just come up still loads what keys will ask for
@@ -44,6 +44,21 @@ def steady(arena: Arena) -> Iterator[Row]:
     for name, watched_runs in runs.items():
         yield from _rows(f"{at}: ", name, loads[name, False], loads[name, True], watched_runs)
     yield Row(f"{at}: answered/s, all runs", answered, 0)
+    for path in ("/chunk", "/chunks"):  # whole in one segment; longer than what is looked at
+        yield from _in_chunks(replace(arena, path=path), f"{at}, {path}: ", rounds, seconds)
+
+
+def _in_chunks(arena: Arena, at: str, rounds: int, seconds: int) -> Iterator[Row]:
+    runs = []
+    for _ in range(rounds):
+        with batch(arena) as watched:
+            arena.steady(RATE_PER_S, SETTLE_S)
+            watched.begin()
+            arena.steady(RATE_PER_S, seconds)
+            watched.load_ended()
+        runs.append(watched)
+    yield Row(f"{at}CPU %, batch", [100 * run.cpu_s / run.wall_s for run in runs], 1, "of one core")
+    yield Row(f"{at}events lost, batch", [float(run.lost or 0) for run in runs], 0)
 
 
 def _measure(arena: Arena, load: Load, watched: Watched, seconds: int) -> float:

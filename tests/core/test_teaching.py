@@ -26,7 +26,7 @@ from httptop.records import (
 )
 from httptop.snapshot import Process, Snapshot, SourceInfo
 from httptop.stats import bucket
-from httptop.taught import HEAD_MAX, Cut, Kept, Masked
+from httptop.taught import HEAD_MAX, Cut, Framing, Kept, Masked
 from httptop.teaching import ALIKE_MIN
 from tests.support.dialogs import CHUNKED, GET, OK, SWITCHING, WEBSOCKET, Dialog, Script, chunks, get, ok, post
 from tests.support.reading import MS, Reading
@@ -55,9 +55,9 @@ class Slate:
         self.cuts.append((cut, data))
         return len(self.requests) - 1
 
-    def answer(self, template: int, number: int, head: bytes, length_at: int, digits: int, how: Masked) -> None:
+    def answer(self, template: int, number: int, head: bytes, framing: Framing, how: Masked) -> None:
         """As taught.Board."""
-        self.answers.append((template, number, head, length_at, digits))
+        self.answers.append((template, number, head, *framing[:2]))
         self.masked.append(how)
 
     def cell(self, template: int, answer: int, server: bytes, client: bytes, latency_max_ns: int) -> int | None:
@@ -126,7 +126,9 @@ def test_the_second_sighting_is_taught() -> None:
 
 
 @pytest.mark.parametrize(("request_", "answer"), [
-    (GET, CHUNKED + chunks(b"text")),
+    (GET, CHUNKED.replace(b": ch", b": gzip, ch") + chunks(b"text")),
+    (GET, CHUNKED.replace(b"\r\nT", b"\r\nTransfer-Encoding: chunked\r\nT") + chunks(b"text")),
+    (GET, CHUNKED.replace(b"\r\nT", b"\r\nContent-Length: 14\r\nT") + chunks(b"text")),
     (GET, b"HTTP/1.1 200 OK\r\n\r\nuntil it closes"),
     (GET, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"),
     (GET, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n \r\n\r\nok"),
@@ -139,7 +141,7 @@ def test_the_second_sighting_is_taught() -> None:
     (b"CONNECT a:443 HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     (get("/x", "BREW"), OK),
     (GET + GET, OK + OK),
-], ids=range(13))
+], ids=range(15))
 def test_what_is_not_plain_is_not_taught(request_: bytes, answer: bytes) -> None:
     """Where the length of a message is not plainly told, or the connection changes its language."""
     lesson = Lesson()

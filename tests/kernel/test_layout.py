@@ -25,19 +25,21 @@ FIELDS = {
     "owned": (records.OWNED, ("owner", "socket")),
     "record": (records.RECORD, ("ts_ns", "flow", "seq", "ack", "payload_len", "data_len", "kind", "from", "flags",
                                 "counter", "gap", "ifindex", "extra", "owner[0]", "owner[1]")),
-    "answer": (taught.ANSWER, ("hash", "length", "length_at", "digits", "masked")),
+    "answer": (taught.ANSWER, ("hash", "length", "length_at", "digits", "masked", "chunked")),
     "identity": (taught.IDENTITY, ("pid", "how", "start_ns")),
     "cell_key": (taught.CELL_KEY, ("template", "answer", "server", "client")),
     "stranger": (taught.STRANGER, ("addr", "valid")),
     "track": (taught.TRACK, ("flow", "touched", None, "asked", "ready", "next[0]", "next[1]", "asked_ns",
-                             "template", "length", "response", "first[0]", "first[1]", "changes", "cell")),
+                             "template", "length", "response", "first[0]", "first[1]", "changes", "cell",
+                             "answer")),
     "settings": (taught.SETTINGS, ("seed", "factor", "samples", "wake", "detail")),
     "accept_event": (records.ACCEPT, ("ts_ns", "owner", "fd", "peer_port", "peer_addr")),
 }
 PREFIXES = {"COUNT_": range(Counter.NO_CLASS + 1), "LOST_": range(Counter.LOST_REQUEST, Counter.LOST_ACCEPT + 1),
             "SKIP_": range(Counter.DUPLICATES, Counter.MALFORMED + 1), "WORK_": range(Counter.PACKETS, 32)}
 TAUGHT = ("TEMPLATES_MAX", "ANSWERS_MAX", "CELLS_MAX", "PROBES", "STRANGERS_MAX", "TRACKS_MAX", "HEAD_MAX",
-          "STATUS_BYTES", "LENGTH_DIGITS", "LATENCY_LOW", "LATENCY_BUCKETS", "TRACK_FAST", "TAKEN")
+          "STATUS_BYTES", "LENGTH_DIGITS", "LATENCY_LOW", "LATENCY_BUCKETS", "TRACK_FAST", "ONE_MORE",
+          "TAKEN")
 DEFINES = ("DATA_MAX", "SEGMENT_MAX", "RECENT_HEADS", "FOLLOW_BYTES", "TOKEN_MAX")
 
 

@@ -33,6 +33,7 @@ MENU = (
     (get("/same"), b'HTTP/1.1 304 Not Modified\r\nETag: "1"\r\n\r\n'), (post("/up", b"a=1"), ok(b"", "201 Created")),
     (get("/chunked"), CHUNKED + chunks(b"some", b"more" * 90)), (CHUNKED_POST, OK), (get("/long"), ok(b"z" * 5000)),
     (get("/find?"), OK), (get("/find?q=1"), OK), (get("/find?q=22&r"), ok(b"found")), (get("/find?q=3?/"), OK),
+    (get("/page"), CHUNKED + chunks(b"page")), (get("/page"), CHUNKED + chunks(b"p" * 4000)),
     (get("/find"), OK), (get("/broken"), ok(b"sorry", "500 Internal Server Error")), (get("/like"), ok(OK + GET)),
 )
 PLAN = (("GET", "/ok", 9), ("HEAD", "/ok", 5), ("POST", "/created", 5), ("GET", "/empty", 5), ("GET", "/missing", 5),
