@@ -262,7 +262,7 @@ static __always_inline void begin(struct segment *g)
 	struct direction *d = flow ? &flow->dir[g->from & 1] : 0;
 
 	/* the answer to a SYN that carried data must not forget that data */
-	if (d && (d->started ? d->first != g->seq : !(g->tcp_flags & TCP_ACK)))
+	if (d && !was_taken(flow, d, g->seq) && (d->started ? d->first != g->seq : !(g->tcp_flags & TCP_ACK)))
 		flows.delete(&g->flow);
 }
 

@@ -88,6 +88,7 @@ class Decoder:
         stream, peer = flow.streams[record.sender], flow.streams[1 - record.sender]
         stream.missed, peer.missed = False, bool(record.flags & FLAG_FIRST)
         flow.client = record.sender if record.flags & FLAG_ASKER else 1 - record.sender
+        flow.streams[flow.client].messages = 1  # it has asked before
         if flow.client != record.sender:
             stream.restart(record.extra)  # what it acknowledges may not have come by yet
             return

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from httptop import http1
 from httptop.http1 import Chunked, Request, Response
-from httptop.records import FLAG_RESUMED, Record
+from httptop.records import Record
 
 HEADS_MAX, HEAD_BYTES_MAX = 4096, 2048  # parsed heads that are remembered: mostly 500 bytes long, so about 4 MB
 
@@ -106,7 +106,7 @@ class Stream:
     def follows_gap(self, record: Record) -> bool:
         """Whether `record` begins its last message, and what was sent before was neither delivered nor counted."""
         if self.gap is None:
-            return self.messages == 1 and record.seq == self.head_seq and not record.flags & FLAG_RESUMED
+            return self.messages == 1 and record.seq == self.head_seq
         return self.gap[1] == record.seq == self.head_seq
 
     def fills_gap(self, record: Record) -> bool:
