@@ -111,8 +111,8 @@ static __always_inline struct track *track_of(struct scratch *scratch, const str
 	return place;
 }
 
-/* An answer whose length was not known has ended, if this says so: what its client says next, and the end of its sender, as
- * for the reference path; what stands for itself, as an answer to what was not seen. */
+/* Whether this tells where an answer of unknown length has ended, as for the reference path: what its client says next, the
+ * FIN of its sender, or an answer to a request that was not seen. */
 static __always_inline void close_answer(struct scratch *scratch, struct track *t)
 {
 	struct segment *g = &scratch->segment;

@@ -1,4 +1,4 @@
-"""Which messages are alike to the kernel: what it compares of them (bpf/templates.c, bpf/taught.c)."""
+"""Which messages are alike to the kernel: what it compares of them (bpf/templates.c, bpf/answers.c)."""
 
 from __future__ import annotations
 
@@ -108,5 +108,5 @@ def framing(method: str, answer: Response, head: bytes) -> Framing | None:
 
 
 def is_plain_length(head: bytes, begin: int, end: int) -> bool:
-    """Whether the kernel can tell where the number ends whatever it is: has_length() of bpf/taught.c."""
+    """Whether the kernel can tell where the number ends whatever it is: has_length() of bpf/answers.c."""
     return head[begin - 2 : begin] == b": " and head[end : end + 1] == b"\r"
