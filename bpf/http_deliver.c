@@ -40,9 +40,7 @@ static __always_inline __u32 load_data(struct __sk_buff *skb, struct scratch *sc
 
 	if (skip >= available)
 		return 0;
-	if (n > DATA_MAX)
-		n = DATA_MAX;
-	n = bounded(n, DATA_MAX);
+	n = bounded(n > DATA_MAX ? DATA_MAX : n, DATA_MAX);
 	return LOAD(skb, scratch->segment.offset + skip, scratch->data, n) ? 0 : n;
 }
 
@@ -55,6 +53,7 @@ static __always_inline void send(struct sighting *s, __u64 n)
 		n = DATA_MAX;
 	s->scratch->record.data_len = n;
 	if (!heads.ringbuf_output(s->scratch, sizeof(struct record) + n, wakeup())) {
+		s->scratch->record.flags &= ~(FLAG_RESUMED | FLAG_ASKER); /* told once: more of the segment may follow */
 		if (s->flow)
 			s->flow->resumed = 0;
 		return;

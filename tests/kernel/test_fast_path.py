@@ -227,6 +227,7 @@ UNUSUAL = {
     "a long body": lambda talk: (talk.ask(GET), talk.answer(ok(b"z" * 4000)[:1400], b"z" * 1400, b"z" * 1241)),
     "asked before the answer ended": lambda talk: (talk.ask(GET), talk.answer(ok(OK * 3)[:-len(OK)]), talk.ask(GET),
                                                    talk.answer(OK, OK)),
+    "a long request": lambda talk: (talk.ask(get("/a", "GET", b"Cookie: " + b"c" * 2500)), talk.answer(OK)),
     "unasked": lambda talk: talk.answer(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"),
     "lost request": lambda talk: (talk.lose(0, GET), talk.answer(OK)),
     "lost request, and an older one again": lambda talk: (
