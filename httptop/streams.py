@@ -95,6 +95,7 @@ class Stream:
         if self.state == HEAD:
             self.gap, self.missed = (self.position, seq), True
         else:
+            self.missed = self.missed or self.state is BODY  # more than the rest of it
             self.state = UNKNOWN
         self.position = seq
 

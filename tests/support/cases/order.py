@@ -251,4 +251,13 @@ def loss_of_messages_asked_ahead(script: Script) -> None:
     talk.answer(OK)
     talk.expect(*(("GET", target, None, None) for target in ("/2", "/3", "/a")), ("GET", "/1", 200, None),
                 (None, "", 200, len(OK)))
-    script.count(responses_alone=5, unanswered=10, head_incomplete=1)
+    talk = script.dialog()
+    talk.ask(get("/1"), get("/2"), get("/3"))
+    talk.answer(OK[:-2])
+    talk.lose(1, OK[-2:] + OK)
+    talk.answer(OK)
+    talk.ask(GET)
+    talk.answer(NOT_FOUND)
+    talk.expect(("GET", "/1", 200, len(OK)), *(("GET", target, None, None) for target in ("/2", "/3", "/a")),
+                (None, "", 404, len(NOT_FOUND)))
+    script.count(responses_alone=6, unanswered=13, head_incomplete=1)
