@@ -1,18 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* How templates are answered, as user space has taught it: heads but for their values (answers), and how long that is. */
 
-static __always_inline __u64 content_length(const __u8 *data, const struct answer *answer)
-{
-	__u64 length = 0;
-	__u32 at = answer->length_at, digits = answer->digits;
-
-#pragma unroll
-	for (__u32 i = 0; i < LENGTH_DIGITS; i++)
-		if (i < digits)
-			length = 10 * length + (data[(at + i) & (HEAD_MAX - 1)] - '0');
-	return length;
-}
-
 #define CHUNKS_MIN 11 /* "1\r\nx\r\n0\r\n\r\n" */
 
 static __always_inline __u32 is_hex_digit(__u8 c)
@@ -65,19 +53,6 @@ static __always_inline void find_decimal(struct scratch *scratch, struct templat
 	READ_BACK();
 }
 
-/* Where values are masked, that of the length must begin and end where it did, with digits between. */
-static __always_inline int has_length(const __u8 *data, const struct answer *answer)
-{
-	__u32 at = answer->length_at, digits = answer->digits, others = 0;
-
-	if (!digits)
-		return 1;
-#pragma unroll
-	for (__u32 i = 0; i < LENGTH_DIGITS; i++) /* without branches: bit 31 is set where it is no digit */
-		others |= (('9' - data[(at + i) & (HEAD_MAX - 1)]) | (data[(at + i) & (HEAD_MAX - 1)] - '0')) & (i - digits);
-	return !(others >> 31) && data[(at - 1) & (HEAD_MAX - 1)] == ' ' && data[(at + digits) & (HEAD_MAX - 1)] == '\r';
-}
-
 /* The same among those of which all values are masked, but only the first that ends where the head does: the verifier would
  * have to walk through one more hash for each. */
 static __always_inline void find_values(struct scratch *scratch, struct template *template, const struct settings *set)
@@ -106,7 +81,7 @@ static __always_inline void find_values(struct scratch *scratch, struct template
 	if (scratch->hashed > HEAD_MAX)
 		return;
 	digest(scratch, scratch->hashed, set, CUT_NOTHING, MASKED_VALUES);
-	if (scratch->hash != answer->hash || !has_length(scratch->data, answer))
+	if (scratch->hash != answer->hash || !has_length(scratch->data, answer->length_at, answer->digits))
 		scratch->answer = 0;
 	READ_BACK();
 }
@@ -200,7 +175,7 @@ static __always_inline __u32 answer_of(struct __sk_buff *skb, struct scratch *sc
 		scratch->length = more ? 0 : one_chunk(scratch, scratch->hashed);
 		return more || scratch->length ? scratch->answer : 0;
 	}
-	scratch->length = scratch->hashed + content_length(scratch->data, answer);
+	scratch->length = scratch->hashed + content_length(scratch->data, answer->length_at, answer->digits);
 	READ_BACK();
 	if (!unlike)
 		remember(scratch, last, number, answer->hash);

@@ -49,7 +49,7 @@ enum kind {
 	KIND_PARTIAL,  /* a segment that may be the beginning of either: too short to say */
 	KIND_MORE,     /* the next bytes of a direction that is followed */
 	KIND_END,      /* FIN or RST of a flow that carried a head */
-	KIND_KNOWN,    /* a request that was held back: it is the template `extra`, byte for byte */
+	KIND_KNOWN,    /* a request that was held back: it is the template `extra` */
 };
 
 enum record_flags {
@@ -76,7 +76,7 @@ struct record {
 	__u8 from; /* the endpoint that sent it: 0 or 1 */
 	__u8 flags;
 	__u8 counter; /* enum counter under which its head was counted; COUNTERS: it was not */
-	__u16 gap;    /* FLAG_ASKER: bytes of the client that have not come by before `seq` */
+	__u16 gap;    /* FLAG_ASKER: bytes of the client that have not come by before `seq`; KIND_KNOWN: bytes of its body */
 	__u32 ifindex;
 	__u32 extra; /* KIND_KNOWN: the template; FLAG_RESUMED: where the server's next message begins */
 	struct owner owner[2]; /* by endpoint */
@@ -121,6 +121,7 @@ enum counter {
 #define HEAD_MAX 1024   /* a longer head is not taught */
 #define STATUS_BYTES 16 /* of a response, which are not masked: "HTTP/1.1 200 OK\r" */
 #define LENGTH_DIGITS 10 /* of a Content-Length */
+#define ASKS_MAX 65535  /* bytes of a request with its body; what is longer goes through the ring */
 #define LATENCY_LOW 192 /* buckets of httptop/stats.py, from 1 us */
 #define LATENCY_BUCKETS 704 /* to 4.3 s; what is slower goes through the ring */
 #define LATENCY_SUB_BITS 5
@@ -139,8 +140,8 @@ struct answer {
 	__u8 pad;
 };
 
-/* What of a request may be anything. Values: those of its fields but Host, in their lengths, if it has no body. Of a
- * target: as long as it is one word. */
+/* What of a request may be anything. Values: those of its fields but Host, in their lengths. Of a target: as long as it
+ * is one word. */
 enum cut {
 	CUT_NOTHING,
 	CUT_VALUES, /* the values of its fields alone: it has an identifier, perhaps */
@@ -148,13 +149,15 @@ enum cut {
 	CUT_TARGET, /* and all of the target: it counts under `other` when there are more of them than can be looked at */
 };
 
-/* A request that fills a segment, byte for byte, body included, but for what is cut out. */
+/* A request, byte for byte, but for what is cut out: its head, with which a segment begins, and whatever body it announces;
+ * of methods that should have none, a segment. */
 struct template {
-	__u64 hash;   /* with enum cut, and what is kept; written last */
-	__u32 length; /* of what is left */
+	__u64 hash;    /* with enum cut, and what is kept; written last */
+	__u16 length;  /* of what is left */
 	__u16 longest; /* of its answers */
+	__u16 length_at; /* where the digits of Content-Length begin, in what is left */
+	__u8 digits;   /* how many; 0: nothing follows the head */
 	__u8 counter;  /* enum counter of its method */
-	__u8 pad;
 	struct answer answers[ANSWERS_MAX];
 };
 
@@ -212,13 +215,14 @@ struct track {
 	__u32 next[2];
 	__u64 asked_ns; /* of the last request, or TAKEN */
 	__u16 template; /* of the last request, + 1; 0: unknown */
-	__u16 length;   /* of the last request, if that was held */
+	__u16 length;   /* of the last request with its body, if that was held */
 	__u32 response; /* where the last one began */
 	__u32 first[2]; /* behind the SYN, or what was seen first; 0: nothing yet */
 	__u64 changes;  /* of owners, when `cell` was found */
 	__u32 cell;     /* where its last answer was counted, + 1; 0: nowhere */
+	__u16 body;     /* bytes of the last request's, if that was held, and its method may have one */
 	__u8 answer;    /* which one it was, of its template's, + 1 */
-	__u8 pad[43];
+	__u8 pad[41];
 };
 
 struct settings {

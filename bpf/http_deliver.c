@@ -126,10 +126,10 @@ static __always_inline int seen_before(struct direction *d, __u32 seq)
 
 static __always_inline void after_request(struct sighting *s, const struct direction *peer, __u32 flags)
 {
-	struct scan *scan = &s->scratch->scan;
+	__u32 head_end = s->scratch->scan.head_end;
 	int body = has_body_method(s->scratch->counter), ends = s->scratch->tail == bpf_htonl(CRLFCRLF);
-	int more = scan->head_end && scan->head_end < s->scratch->segment.payload_len;
-	__u8 next = scan->head_end < s->scratch->loaded ? s->scratch->data[scan->head_end & (DATA_MAX - 1)] : 0;
+	int more = head_end && head_end < s->scratch->segment.payload_len;
+	__u8 next = head_end < s->scratch->loaded ? s->scratch->data[head_end & (DATA_MAX - 1)] : 0;
 	int upper = next >= 'A' && next <= 'Z'; /* a body that begins like a method */
 
 	if (flags & FLAG_AHEAD || (more && (!body || ends || upper)))
@@ -289,8 +289,8 @@ int http_deliver(struct __sk_buff *skb)
 	struct flow *flow = flows.lookup(&g->flow);
 	if (flow && flow->opaque)
 		return 0;
-	s.flow = flow;
-	s.scratch->followed = flow && g->payload_len && follows(flow, g->from, g->seq);
+	s.flow = flow && flow->tracked ? 0 : flow;
+	s.scratch->followed = s.flow && g->payload_len && follows(s.flow, g->from, g->seq);
 	if (s.scratch->loaded)
 		see_payload(skb, &s);
 	if (s.flow && (g->tcp_flags & (TCP_FIN | TCP_RST)))

@@ -23,6 +23,8 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 
 	if (t->state != TRACK_FAST)
 		return;
+	struct template *template = templates.lookup(&number);
+	int body = t->asked && template && has_body_method(template->counter);
 	*flow = (struct flow){.resumed = 1, .taken = 1, .client = t->client};
 	flow->expected = t->next[!(t->client & 1)];
 	client->taken = t->next[t->client & 1] - t->length;
@@ -33,12 +35,12 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	client->started = server->started = 1;
 	server->budget = t->ready & WHOLE ? 0 : DATA_MAX;
 	client->asking = t->asked;
+	client->budget = body ? FOLLOW_BYTES : 0;
 	flows.update(&t->flow, flow);
 	t->state = TRACK_WATCH;
 	if (!t->asked)
 		return;
 	t->asked = 0;
-	struct template *template = templates.lookup(&number);
 	s->flow = flows.lookup(&t->flow);
 	if (!template || !s->flow)
 		return;
@@ -52,10 +54,17 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	record->flags = FLAG_NEW | FLAG_RESUMED | FLAG_ASKER | (t->ready & 4 ? 0 : FLAG_FIRST);
 	record->counter = template->counter;
 	record->extra = number;
-	record->gap = 0;
+	record->gap = body ? t->body : 0;
 	owner_of(&record->owner[0], &t->flow, 0);
 	owner_of(&record->owner[1], &t->flow, 1);
 	send(s, 0);
+}
+
+/* A head where a body was announced, which its sender does not send, as the answer was there before it. */
+static __always_inline int sends_no_body(const struct track *t, const struct segment *g)
+{
+	return g->from == t->client && !t->asked && t->body && g->seq + t->body == t->next[g->from & 1] &&
+	       (__s32)(g->ack - t->response) > 0;
 }
 
 /* What becomes of a segment. */
@@ -93,16 +102,17 @@ static __always_inline enum verdict judge_request(struct __sk_buff *skb, struct 
 	struct segment *g = &scratch->segment;
 	__u32 client = g->from & 1;
 	__s32 ahead = g->seq + g->payload_len - t->next[client];
-	int again = t->client == client && ahead <= 0 && ahead > -AGAIN_MAX;
+	int fast = t->state == TRACK_FAST;
+	int again = (fast || t->client == client) && ahead <= 0 && ahead > -AGAIN_MAX;
 
-	if (again)
-		return t->state == TRACK_FAST ? V_DONE : V_PASS;
-	if (t->asked || scratch->counter == COUNT_CONNECT || (t->state == TRACK_FAST && t->client != client))
+	if (again) /* or a body that looks like a head, of either side */
+		return !fast ? V_PASS : sends_no_body(t, g) ? V_ODD : V_DONE;
+	if (t->asked || scratch->counter == COUNT_CONNECT || (fast && t->client != client))
 		return V_SHUN;
 	scratch->template = template_of(skb, scratch, set);
 	READ_BACK();
 	if (scratch->template && !scratch->detail && (t->ready & 3) == 3 && t->client == client && g->seq == t->next[client] &&
-	    g->ack == t->next[!client] && (t->state == TRACK_FAST || can_leave(g)))
+	    g->ack == t->next[!client] && (fast || can_leave(g)))
 		return V_REQUEST;
 	return V_ASKED;
 }
@@ -147,10 +157,11 @@ static __always_inline enum verdict judge(struct __sk_buff *skb, struct sighting
 		return judge_request(skb, s->scratch, t, set);
 	if (kind == KIND_RESPONSE)
 		return judge_response(skb, s, t, set);
-	if (t->state != TRACK_FAST || (t->asked && g->tcp_flags & (TCP_FIN | TCP_RST)))
+	int ends = !!(g->tcp_flags & (TCP_FIN | TCP_RST));
+	int body = g->payload_len && (__s32)(g->seq + g->payload_len - t->next[g->from & 1]) <= 0;
+	if (t->state != TRACK_FAST || (t->asked && ends))
 		return V_ODD;
-	/* a part of the last answer's body, or the end, and nothing is under way */
-	int body = g->from != t->client && (__s32)(g->seq + g->payload_len - t->next[g->from & 1]) <= 0;
+	/* a part of the last body of either side, or the end, and nothing is under way */
 	return body || !g->payload_len ? V_DONE : V_ODD;
 }
 
@@ -180,8 +191,10 @@ static __always_inline void asked(struct scratch *scratch, struct track *t)
 	if (!t->first[g->from & 1])
 		t->first[g->from & 1] = g->seq;
 	t->template = scratch->template;
-	t->length = g->payload_len;
-	t->next[g->from & 1] = g->seq + g->payload_len;
+	t->length = scratch->asks;
+	t->next[g->from & 1] = g->seq + scratch->asks;
+	if (has_body_method(scratch->counter))
+		t->body = scratch->asks - scratch->head;
 	scratch->asked_ns = bpf_ktime_get_ns();
 	t->asked = 1;
 }
@@ -213,7 +226,9 @@ static __always_inline int act(struct __sk_buff *skb, struct sighting *s, struct
 	if (scratch->closed && (t->state == TRACK_FAST || verdict == V_REQUEST)) /* else the reference path adds it */
 		add_length(t);
 	if (verdict == V_DONE) {
-		if ((scratch->kind == KIND_REQUEST && g->from == t->client) ||
+		__u32 request = t->next[t->client & 1] - t->length;
+		int asks = g->from == t->client && g->payload_len, again = asks && (__s32)(g->seq - request) <= 0;
+		if ((scratch->kind == KIND_REQUEST && again) || (asks && !again && t->asked && more_of_body(g)) ||
 		    (scratch->kind == KIND_RESPONSE && (__s32)(g->seq - t->response) <= 0))
 			count(s, SKIP_DUPLICATES);
 		return 1;
@@ -232,6 +247,8 @@ static __always_inline int act(struct __sk_buff *skb, struct sighting *s, struct
 	} else if (verdict == V_REQUEST || verdict == V_ASKED) {
 		t->state = verdict == V_REQUEST ? TRACK_FAST : TRACK_WATCH;
 		asked(scratch, t);
+		if (verdict == V_REQUEST && scratch->asks != g->payload_len)
+			expect_body(scratch);
 	} else if (verdict == V_ANSWERED || verdict == V_ADDED) {
 		answered(scratch, t);
 	} else if (verdict == V_SHUN) {

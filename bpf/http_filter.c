@@ -48,7 +48,8 @@ struct flow {
 	__u8 taken;     /* http_fast.c was in charge, up to `taken` of each direction */
 	__u8 resumed;   /* and no record has told so yet */
 	__u8 client;    /* with `resumed`: the endpoint that asks */
-	__u8 pad[2];
+	__u8 tracked;   /* http_fast.c is in charge, and a request's body is yet to come; else nothing is known */
+	__u8 pad;
 };
 
 /* What is hashed as it is: the first bytes, and the Host. Multiples of 8. */
@@ -69,7 +70,8 @@ struct scratch {
 	__u64 hash, length, asked_ns; /* of the track, which is locked */
 	__u32 hashed, template, answer, verdict;
 	__u32 target, query, end; /* of a request: where its target begins, what follows its '?' (0: none), where both end */
-	__u32 host, host_end; /* where its Host begins and ends, if it has one and no body; else 0 */
+	__u32 host, host_end; /* where its Host begins and ends, if it has one; else 0 */
+	__u32 head, asks; /* how long its head is, and all of it */
 	struct kept kept;
 	__u32 found, detail;
 	__u32 kind, counter, followed;
@@ -197,18 +199,18 @@ static __always_inline void touch_track(struct scratch *scratch, const struct se
 /* Hand over to http_fast, which hands on what is not for it; where there is none (--no-fast-path), to http_deliver.
  * Comes back only when nothing is to be done. */
 static __always_inline void hand_over(struct __sk_buff *skb, struct scratch *scratch, struct segment *g, __u32 start,
-				      int wanted)
+				      int tracked, int wanted)
 {
-	int begins_or_ends = start || g->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST);
+	int fast = start || tracked || g->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST);
 
-	if (begins_or_ends)
+	if (fast)
 		touch_track(scratch, g);
 	scratch->segment = *g;
 	scratch->kind = start >> 8;
 	scratch->counter = start & 0xff;
 	scratch->wanted = wanted;
 	scratch->tries = 0;
-	if (begins_or_ends)
+	if (fast)
 		programs.call(skb, PROGRAM_FAST);
 	if (wanted)
 		programs.call(skb, PROGRAM_DELIVER);
@@ -231,7 +233,7 @@ static __always_inline void see_segment(struct __sk_buff *skb, struct segment *g
 {
 	__u32 zero = 0, start = 0;
 	struct scratch *scratch = scratches.lookup(&zero);
-	int wanted = 1, ends = g->tcp_flags & (TCP_FIN | TCP_RST);
+	int wanted = 1, tracked = 0, ends = g->tcp_flags & (TCP_FIN | TCP_RST);
 
 	if (!scratch)
 		return;
@@ -249,10 +251,11 @@ static __always_inline void see_segment(struct __sk_buff *skb, struct segment *g
 		struct flow *flow = flows.lookup(&g->flow);
 
 		wanted = flow && !flow->opaque && (ends || (n && follows(flow, g->from, g->seq)));
+		tracked = wanted && flow->tracked;
 		if (!wanted && !ends && !(g->tcp_flags & TCP_SYN))
 			return;
 	}
-	hand_over(skb, scratch, g, start, wanted);
+	hand_over(skb, scratch, g, start, tracked, wanted);
 }
 
 /* A new connection has nothing of the old one; but a SYN may also be the old one's, seen again. */

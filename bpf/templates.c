@@ -7,6 +7,30 @@
 
 BPF_F_TABLE("array", u32, struct template, templates, TEMPLATES_MAX, MMAPABLE);
 
+/* Whether the digits of a length begin and end where they did when it was taught, with digits between. */
+static __always_inline int has_length(const __u8 *data, __u32 at, __u32 digits)
+{
+	__u32 others = 0;
+
+	if (!digits)
+		return 1;
+#pragma unroll
+	for (__u32 i = 0; i < LENGTH_DIGITS; i++) /* without branches: bit 31 is set where it is no digit */
+		others |= (('9' - data[(at + i) & (HEAD_MAX - 1)]) | (data[(at + i) & (HEAD_MAX - 1)] - '0')) & (i - digits);
+	return !(others >> 31) && data[(at - 1) & (HEAD_MAX - 1)] == ' ' && data[(at + digits) & (HEAD_MAX - 1)] == '\r';
+}
+
+static __always_inline __u64 content_length(const __u8 *data, __u32 at, __u32 digits)
+{
+	__u64 length = 0;
+
+#pragma unroll
+	for (__u32 i = 0; i < LENGTH_DIGITS; i++)
+		if (i < digits)
+			length = 10 * length + (data[(at + i) & (HEAD_MAX - 1)] - '0');
+	return length;
+}
+
 static __always_inline __u32 load_head(struct __sk_buff *skb, struct scratch *scratch, __u32 n)
 {
 	if (!n || n > HEAD_MAX || n > scratch->segment.available)
@@ -20,11 +44,30 @@ static __always_inline __u32 load_head(struct __sk_buff *skb, struct scratch *sc
 	return n;
 }
 
+/* The request's head, or all of one that should have no body, into the data; returns its length, scratch->head. 0: it is
+ * too long. */
+static __always_inline __u32 load_request(struct __sk_buff *skb, struct scratch *scratch)
+{
+	__u32 available = scratch->segment.available;
+
+	scratch->head = scratch->segment.payload_len;
+	if (!has_body_method(scratch->counter))
+		return load_head(skb, scratch, scratch->head);
+	scratch->scan = (struct scan){.line_end = 1};
+	scratch->scan.length = load_head(skb, scratch, available > HEAD_MAX ? HEAD_MAX : available);
+	READ_BACK();
+	scan_head(scratch->data, &scratch->scan);
+	READ_BACK();
+	scratch->head = scratch->scan.head_end;
+	READ_BACK();
+	return scratch->head;
+}
+
 /* The place of the first byte from `at` on that is no visible character, or the '?' where that is `mark`; 0: none. */
 static __always_inline __u32 word_end(struct scratch *scratch, __u32 at, __u8 mark)
 {
 	const __u8 *data = scratch->data;
-	__u32 n = scratch->segment.payload_len, first = at & (HEAD_MAX - 8);
+	__u32 n = scratch->head, first = at & (HEAD_MAX - 8);
 	__u64 before = bpf_htonll(~(~0ULL >> 8 * (at & 7))); /* in the first word: no end is looked for there */
 
 	scratch->found = 0;
@@ -78,7 +121,7 @@ static __always_inline void find_target(struct scratch *scratch)
 static __always_inline void find_h(struct scratch *scratch)
 {
 	const __u8 *data = scratch->data;
-	__u32 n = scratch->segment.payload_len, first = scratch->end & (HEAD_MAX - 8);
+	__u32 n = scratch->head, first = scratch->end & (HEAD_MAX - 8);
 	__u64 begins = 0;
 
 	scratch->found = 0;
@@ -98,7 +141,7 @@ static __always_inline void find_h(struct scratch *scratch)
 	READ_BACK();
 }
 
-/* Where the Host is of a request without a body, whose target is known: from `host` to `host_end` of the scratch. */
+/* Where the Host is of a request whose target is known: from `host` to `host_end` of the scratch. */
 static __always_inline void find_host(struct scratch *scratch)
 {
 	const __u8 *data = scratch->data;
@@ -106,7 +149,7 @@ static __always_inline void find_host(struct scratch *scratch)
 
 	scratch->host_end = 0;
 	READ_BACK();
-	if (!scratch->end || has_body_method(scratch->counter))
+	if (!scratch->end)
 		return;
 	find_h(scratch);
 	at = scratch->found - 1;
@@ -130,7 +173,7 @@ static __always_inline void find_host(struct scratch *scratch)
 /* Take out what is between `from` and the end of the target; returns how much is left, 0: it cannot be. */
 static __always_inline __u32 cut_out(struct __sk_buff *skb, struct scratch *scratch, __u32 from)
 {
-	__u32 end = scratch->end, rest = scratch->segment.payload_len - end;
+	__u32 end = scratch->end, rest = scratch->head - end;
 
 	if (!from || !end || rest - 1 >= HEAD_MAX)
 		return 0;
@@ -175,14 +218,11 @@ static __always_inline __u32 find_template(struct scratch *scratch, __u32 n, enu
 	return 0;
 }
 
-/* The number of the template that the segment is, + 1; 0: none. scratch->detail: it is to be looked at all the same. */
-static __always_inline __u32 template_of(struct __sk_buff *skb, struct scratch *scratch, struct settings *set)
+/* The number of the template that the head is, + 1; 0: none. scratch->detail: it is to be looked at all the same. */
+static __always_inline __u32 find_closest(struct __sk_buff *skb, struct scratch *scratch, struct settings *set)
 {
-	__u32 n = scratch->segment.payload_len, found;
+	__u32 n = scratch->head, found;
 
-	scratch->detail = 0;
-	if (scratch->segment.tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) || !load_head(skb, scratch, n))
-		return 0;
 	scratch->template = find_template(scratch, n, CUT_NOTHING, 0, set);
 	READ_BACK();
 	if (scratch->template || scratch->counter == COUNT_OTHER)
@@ -205,4 +245,27 @@ static __always_inline __u32 template_of(struct __sk_buff *skb, struct scratch *
 		scratch->detail = 1;
 	}
 	return found;
+}
+
+/* The number of the template that the segment begins with, + 1; 0: none. How long the request is, with its body:
+ * scratch->asks. */
+static __always_inline __u32 template_of(struct __sk_buff *skb, struct scratch *scratch, struct settings *set)
+{
+	scratch->detail = 0;
+	scratch->asks = scratch->segment.payload_len;
+	if (scratch->segment.tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) || !load_request(skb, scratch))
+		return 0;
+	scratch->template = find_closest(skb, scratch, set);
+	READ_BACK();
+	__u32 number = scratch->template - 1;
+	struct template *template = scratch->template ? templates.lookup(&number) : 0;
+	if (!template)
+		return 0;
+	if (!template->digits)
+		return scratch->head == scratch->segment.payload_len ? scratch->template : 0;
+	__u64 n = scratch->head + content_length(scratch->data, template->length_at, template->digits);
+	if (!has_length(scratch->data, template->length_at, template->digits) || n < scratch->segment.payload_len || n > ASKS_MAX)
+		return 0;
+	scratch->asks = n;
+	return scratch->template;
 }

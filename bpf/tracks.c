@@ -136,3 +136,29 @@ static __always_inline void close_answer(struct scratch *scratch, struct track *
 	t->next[!client] = end;
 	scratch->closed = 1;
 }
+
+/* What is held has a part of its body alone: what follows may be more than the rest. */
+static __always_inline void expect_body(struct scratch *scratch)
+{
+	struct segment *g = &scratch->segment;
+
+	scratch->flow = (struct flow){.tracked = 1};
+	scratch->flow.dir[g->from & 1].next = g->seq + g->payload_len;
+	scratch->flow.dir[g->from & 1].budget = FOLLOW_BYTES;
+	flows.update(&g->flow, &scratch->flow);
+}
+
+/* A part of it: whether it comes again. */
+static __always_inline int more_of_body(struct segment *g)
+{
+	struct flow *flow = flows.lookup(&g->flow);
+	struct direction *client = flow ? &flow->dir[g->from & 1] : 0;
+	__u32 end = g->seq + g->payload_len;
+
+	if (!client || !flow->tracked)
+		return 0;
+	if ((__s32)(end - client->next) <= 0)
+		return 1;
+	client->next = end;
+	return 0;
+}

@@ -10,6 +10,7 @@ from httptop.http1 import Request, Response
 from httptop.records import METHODS
 from httptop.taught import (
     ALL_KEPT,
+    ASKS_MAX,
     HEAD_MAX,
     LENGTH_DIGITS,
     NO_BODY,
@@ -36,14 +37,35 @@ _VERSION = re.compile(rb" HTTP/1\.[0-9]\r\n")
 _H = re.compile(rb"(?<=\n)[hH]")  # find_h() looks no further
 _HOST = re.compile(rb"(?i:host): ([^\0- ]*)(?=\r\n[^ \t])")
 _WITH_BODY = ("POST", "PUT", "PATCH")  # may have one: has_body_method() of bpf/heads.h
-_MATTERS = re.compile(rb"\n(?:host|content-length|transfer-encoding|upgrade):", re.IGNORECASE)  # by its value: http1.py
+_MATTERS = re.compile(rb"\n(?:host|transfer-encoding|upgrade):", re.IGNORECASE)  # by its value: http1.py
+_EXPECTS = re.compile(rb"\nexpect:", re.IGNORECASE)
 
 
-def is_plain_request(request: Request, data: bytes) -> bool:
-    """Whether `data` is all of it, and how it is answered depends on nothing that came before."""
-    return (request.complete and not request.chunked and not request.upgrade and request.version != "0.9"
-            and request.method in METHODS and request.method != "CONNECT" and len(data) <= HEAD_MAX
-            and len(data) == request.length + (request.content_length or 0))
+def compared(request: Request, data: bytes, length: int) -> bytes | None:
+    """What the kernel compares of it: its head, and of methods that should have no body all; None: it is not plain.
+
+    `data`: of a segment of `length` bytes that begins with it. How a plain one is answered depends on nothing that came
+    before.
+    """
+    plain = (request.complete and not request.chunked and not request.upgrade and request.version != "0.9"
+             and request.method in METHODS and request.method != "CONNECT")
+    all_of_it = request.length + (request.content_length or 0)
+    head = data[: request.length] if request.method in _WITH_BODY else data
+    if not plain or len(head) > HEAD_MAX or not request.length <= length <= all_of_it <= ASKS_MAX:
+        return None
+    if request.method not in _WITH_BODY:
+        return data if len(data) == length == all_of_it else None
+    ends = head.find(b"\r\n\r\n") + 4 == len(head)  # where it does for the kernel
+    framed = len(_FRAMES.findall(head)) == (request_framing(request.method, head) is not NO_BODY)
+    return head if ends and framed and not _EXPECTS.search(head) else None
+
+
+def request_framing(method: str, head: bytes) -> Framing:
+    """What tells the kernel how long the body of a request is."""
+    found = _LENGTH.search(head) if method in _WITH_BODY else None
+    if found is None or not is_plain_length(head, *found.span(1)):
+        return NO_BODY
+    return Framing(found.start(1), found.end(1) - found.start(1))
 
 
 @functools.lru_cache(maxsize=RECENT_MAX)
@@ -54,13 +76,18 @@ def masked_answer(head: bytes, what: Masked, kept: Kept = NO_BODY.kept) -> bytes
 
 def host_of(request: Request, behind: bytes) -> Span:
     """Where the value of Host is in what is behind the target; None: its values must be what they are."""
-    return _behind_target(behind).host if request.method not in _WITH_BODY else None
+    known = _behind_target(behind)
+    return None if known.framed and request.method not in _WITH_BODY else known.host
 
 
 class _Behind(NamedTuple):
-    """Of a request, what is behind its target: where the value of Host is, if values may be masked; it without them."""
+    """Of a request, what is behind its target: where the value of Host is, if values may be masked; it without them.
+
+    `framed`: if they may be, for methods that may have a body.
+    """
 
     host: Span
+    framed: bool
     masked: bytes
 
 
@@ -70,7 +97,8 @@ def _behind_target(rest: bytes) -> _Behind:
     first = _H.search(rest)
     host = _HOST.match(rest, first.start()) if first is not None else None
     plain = host is not None and _VERSION.match(rest) and len(_MATTERS.findall(rest)) == 1
-    return _Behind(host.span(1) if host is not None and plain else None, without_values(rest))
+    return _Behind(host.span(1) if host is not None and plain else None, _FRAMES.search(rest) is not None,
+                   without_values(rest))
 
 
 @functools.lru_cache(maxsize=RECENT_MAX)
@@ -108,5 +136,5 @@ def framing(method: str, answer: Response, head: bytes) -> Framing | None:
 
 
 def is_plain_length(head: bytes, begin: int, end: int) -> bool:
-    """Whether the kernel can tell where the number ends whatever it is: has_length() of bpf/answers.c."""
+    """Whether the kernel can tell where the number ends whatever it is: has_length() of bpf/templates.c."""
     return head[begin - 2 : begin] == b": " and head[end : end + 1] == b"\r"

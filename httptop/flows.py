@@ -16,7 +16,7 @@ _NO_BODY = frozenset((204, 304))  # RFC 9112 6.3
 class Pending:
     """A request that waits for its answer."""
 
-    __slots__ = ("ack", "alone", "data", "end_ns", "head", "seq", "start_ns")
+    __slots__ = ("ack", "alone", "data", "end_ns", "head", "length", "seq", "start_ns")
 
     def __init__(self, head: Request, stream: Stream, record: Record, *, alone: bool) -> None:
         self.head = head
@@ -25,8 +25,8 @@ class Pending:
         self.end_ns = record.ts_ns  # the last byte of its head
         self.ack = record.ack
         self.alone = alone  # nothing else waited for an answer when it was sent
-        whole = record.seq == stream.head_seq and record.payload_len == len(record.data)
-        self.data = record.data if whole else b""  # all of a segment that begins with it
+        self.data = record.data if record.seq == stream.head_seq else b""  # of a segment that begins with it
+        self.length = record.payload_len  # of all that segment
 
     def heard(self, seq: int) -> int:
         """How far `seq` lies behind what the client had heard when it asked; 0 for one on a SYN: it has no ACK."""

@@ -80,7 +80,7 @@ class InKernel:
         """
         if record.kind != Kind.RESPONSE or record.seq != seq or self._unteaching:
             return
-        known = self._teacher.exchange(pending.head, pending.data, head, record)
+        known = self._teacher.exchange(pending.head, pending.data, pending.length, head, record)
         if known is not None:
             path = answered[0].key[2]
             if known[0].head.target == OTHER_PATH:

@@ -20,6 +20,7 @@ TRACKS_MAX = 131072
 HEAD_MAX = 1024
 STATUS_BYTES = 16
 LENGTH_DIGITS = 10
+ASKS_MAX = 65535
 LATENCY_LOW = 192
 LATENCY_BUCKETS = 704
 TRACK_FAST = 2
@@ -27,12 +28,12 @@ ONE_MORE = 1 << 48  # added to a cell's bytes with each exchange
 TAKEN = (1 << 64) - 1  # instead of a track's asked_ns: a CPU is at it
 
 ANSWER = struct.Struct("=QHHBBBx")
-TEMPLATE = struct.Struct("=QIHBx")  # without its answers
+TEMPLATE = struct.Struct("=QHHHBB")  # without its answers
 IDENTITY = struct.Struct("=IIQ")
 CELL_KEY = struct.Struct("=II16s16s")
 CELL = struct.Struct("=40sQQ")  # without its histogram
 STRANGER = struct.Struct("=16sQ")
-TRACK = struct.Struct("=36sBBBB2IQHHI2IQIB43x")
+TRACK = struct.Struct("=36sBBBB2IQHHI2IQIHB41x")
 SETTINGS = struct.Struct("=5Q")
 
 
@@ -60,7 +61,7 @@ ALL_KEPT = Kept(HEAD_MAX)
 
 
 class Framing(NamedTuple):
-    """What tells how long an answer is: `digits` of its Content-Length, or "chunked", that begin `at`; or nothing."""
+    """What tells how long a message is: `digits` of its Content-Length, or "chunked", that begin `at`; or nothing."""
 
     at: int = 0
     digits: int = 0
@@ -101,10 +102,10 @@ def restored(left: bytes, data: bytes, kept: Kept) -> bytes:
 class Board(Protocol):
     """Where it is written. What finds no place is not taught, and comes through the ring as before."""
 
-    def request(self, data: bytes, counter: int, cut: Cut, kept: Kept) -> int | None:
-        """Teach a request, which fills a segment; the template's number, None when there is no place.
+    def request(self, data: bytes, counter: int, cut: Cut, kept: Kept, framing: Framing) -> int | None:
+        """Teach a request, with which a segment begins; the template's number, None when there is no place.
 
-        `data` is without what `cut` says; if anything is cut, values are masked but for what is kept.
+        `data` is without its body, and what `cut` says; if anything is cut, values are masked but for what is kept.
         """
 
     def answer(self, template: int, number: int, head: bytes, framing: Framing, how: Masked) -> None:

@@ -28,17 +28,19 @@ _NOBODY = bytes(IDENTITY.size)  # a process of another host
 
 
 class Template:
-    """`data`: a request that it fits; `answers`: what is taught, by their masked heads; `statuses`: of each.
+    """`data`: a request that it fits, without its body; `answers`: what is taught, by their masked heads.
 
-    `decimal`: those of which digits alone are masked, by what they are if all values are.
+    `framing`: of the request; `statuses`: of each answer; `decimal`: those answers of which digits alone are masked, by
+    what they are if all values are.
     """
 
-    __slots__ = ("answers", "data", "decimal", "head", "number", "statuses")
+    __slots__ = ("answers", "data", "decimal", "framing", "head", "number", "statuses")
 
-    def __init__(self, number: int, data: bytes, head: Request) -> None:
+    def __init__(self, number: int, data: bytes, head: Request, framing: Framing) -> None:
         self.number = number
         self.data = data
         self.head = head
+        self.framing = framing
         self.answers: dict[bytes, int] = {}
         self.decimal: dict[bytes, int] = {}
         self.statuses: list[int] = []
@@ -74,16 +76,23 @@ class Teacher:
 
     def whole(self, record: Record) -> Record:
         """A Kind.KNOWN record as a request that ends where that ended which it stands for."""
-        data = self._by_number[record.extra].data
-        seq = (record.seq + record.payload_len - len(data)) & 0xFFFFFFFF
-        return record._replace(kind=Kind.REQUEST, data=data, seq=seq, payload_len=len(data), extra=record.ack)
+        template, body = self._by_number[record.extra], record.gap
+        data, (at, digits, _) = template.data, template.framing
+        if digits:
+            data = data[:at] + b"%0*d" % (digits, body) + data[at + digits :]
+        seq = (record.seq + record.payload_len - body - len(data)) & 0xFFFFFFFF
+        return record._replace(kind=Kind.REQUEST, data=data, seq=seq, payload_len=len(data) + body, extra=record.ack,
+                               gap=0)
 
-    def exchange(self, request: Request, data: bytes, answer: Response, record: Record) -> tuple[Template, int] | None:
-        """An exchange was understood: `data` is all of the request's segment, `record` begins with the answer.
+    def exchange(self, request: Request, data: bytes, length: int, answer: Response,
+                 record: Record) -> tuple[Template, int] | None:
+        """An exchange was understood: `data` is of a segment of `length` bytes that begins with the request.
 
         Returns the template and the number of the answer when both are taught. Its `head` tells for what it stands.
+        `record` begins with the answer.
         """
-        template = self._template(request, data)
+        part = alike.compared(request, data, length)
+        template = self._template(request, part) if part is not None else None
         if template is None:
             return None
         head = record.data[: answer.length]
@@ -102,7 +111,7 @@ class Teacher:
     def _template(self, request: Request, data: bytes) -> Template | None:
         """The closest one that fits, if it is taught, or is now."""
         known = self._by_data.get((Cut.NOTHING, data))
-        if known is not None or not alike.is_plain_request(request, data):
+        if known is not None:
             return known
         target = alike.TARGET.match(data)
         if target is None:
@@ -171,11 +180,14 @@ class Teacher:
         return self._by_data.get((Cut.TARGET, left))
 
     def _teach(self, request: Request, data: bytes, cut: Cut, left: bytes, kept: Kept) -> Template | None:
-        number = self._board.request(left, METHODS.index(request.method), cut, kept)
+        framing = alike.request_framing(request.method, data)
+        removed = len(data) - len(left)  # in front of it
+        placed = framing._replace(at=framing.at - removed) if framing.digits else framing
+        number = self._board.request(left, METHODS.index(request.method), cut, kept, placed)
         if number is None:
             self.refused += 1
             return None
-        template = self._by_data[cut, left] = self._by_number[number] = Template(number, data, request)
+        template = self._by_data[cut, left] = self._by_number[number] = Template(number, data, request, framing)
         return template
 
     def _teach_answer(self, template: Template, status: int, head: bytes, framing: Framing,

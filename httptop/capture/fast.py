@@ -120,13 +120,14 @@ class Board:
 
     # -- teaching -----------------------------------------------------------------------------------------------
 
-    def request(self, data: bytes, counter: int, cut: Cut, kept: Kept) -> int | None:
+    def request(self, data: bytes, counter: int, cut: Cut, kept: Kept, framing: Framing) -> int | None:
         """Teach a request, see taught.Board."""
         value = self._hash(data, cut << 32 ^ self._kind(Masked.VALUES, kept) if cut else 0)
         at = self._place(value, TEMPLATES_MAX, self._templates)
         if at is not None:
             self._templates.add(at)
-            TEMPLATE.pack_into(self._maps["templates"], at * _TEMPLATE_BYTES, 0, len(data), 0, counter)
+            TEMPLATE.pack_into(self._maps["templates"], at * _TEMPLATE_BYTES, 0, len(data), 0, framing.at,
+                               framing.digits, counter)
             self._publish("templates", at * _TEMPLATE_BYTES, value)
         return at
 
@@ -136,9 +137,9 @@ class Board:
         at = start + _ANSWERS_AT + number * ANSWER.size
         self._publish("templates", at, 0)
         view = self._maps["templates"]
-        value, length, longest, counter = TEMPLATE.unpack_from(view, start)
+        value, length, longest, *request = TEMPLATE.unpack_from(view, start)
         if len(head) > longest:
-            TEMPLATE.pack_into(view, start, value, length, len(head), counter)
+            TEMPLATE.pack_into(view, start, value, length, len(head), *request)
         ANSWER.pack_into(view, at, 0, len(head), framing.at, framing.digits, how, framing.chunked)
         kept = framing.kept if how is Masked.VALUES else Kept(0)  # of others the kernel says no more
         self._publish("templates", at, self._hash(head, self._kind(how, kept)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tests.bench.arena import Arena, missing
 from tests.bench.rows import Row, pairs
@@ -45,18 +46,24 @@ def steady(arena: Arena) -> Iterator[Row]:
         yield from _rows(f"{at}: ", name, loads[name, False], loads[name, True], watched_runs)
     yield Row(f"{at}: answered/s, all runs", answered, 0)
     for path in ("/chunk", "/chunks"):  # whole in one segment; longer than what is looked at
-        yield from _in_chunks(replace(arena, path=path), f"{at}, {path}: ", rounds, seconds)
+        load = partial(replace(arena, path=path).steady, RATE_PER_S)
+        yield from _of_form(arena, f"{at}, {path}: ", rounds, seconds, load)
+    yield from _of_form(arena, "steady, POST with bodies of their own: ", rounds, seconds, arena.upload)
 
 
-def _in_chunks(arena: Arena, at: str, rounds: int, seconds: int) -> Iterator[Row]:
-    runs = []
+def _of_form(arena: Arena, at: str, rounds: int, seconds: int, load: Callable[[int], object]) -> Iterator[Row]:
+    """What exchanges of one form cost; `load` makes them for so many seconds."""
+    runs, answered = [], []
     for _ in range(rounds):
         with batch(arena) as watched:
-            arena.steady(RATE_PER_S, SETTLE_S)
+            load(SETTLE_S)
             watched.begin()
-            arena.steady(RATE_PER_S, seconds)
+            before = arena.server.requests()
+            load(seconds)
             watched.load_ended()
         runs.append(watched)
+        answered.append((arena.server.requests() - before) / watched.wall_s)
+    yield Row(f"{at}answered/s", answered, 0)
     yield Row(f"{at}CPU %, batch", [100 * run.cpu_s / run.wall_s for run in runs], 1, "of one core")
     yield Row(f"{at}events lost, batch", [float(run.lost or 0) for run in runs], 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Set as AbstractSet
 from functools import partial
 
@@ -39,6 +40,7 @@ class Slate:
         self.places = places
         self.requests: list[tuple[bytes, int]] = []
         self.cuts: list[tuple[Cut, bytes]] = []
+        self.lengths: list[bytes] = []  # what is left of the digits that tell them
         self.answers: list[tuple[int, int, bytes, int, int]] = []
         self.masked: list[Masked] = []
         self.cells: list[tuple[int, int, bytes, bytes, int]] = []
@@ -47,12 +49,13 @@ class Slate:
         self.untaught = False
         self.kept: AbstractSet[int] | None = None
 
-    def request(self, data: bytes, counter: int, cut: Cut, kept: Kept) -> int | None:
+    def request(self, data: bytes, counter: int, cut: Cut, kept: Kept, framing: Framing) -> int | None:
         """The next number, as long as there is place."""
         if len(self.requests) == self.places:
             return None
         self.requests.append((data, counter))
         self.cuts.append((cut, data))
+        self.lengths.append(data[framing.at : framing.at + framing.digits])
         return len(self.requests) - 1
 
     def answer(self, template: int, number: int, head: bytes, framing: Framing, how: Masked) -> None:
@@ -158,10 +161,10 @@ def test_what_is_not_plain_is_not_taught(request_: bytes, answer: bytes) -> None
     (GET, b"HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n", 0),
 ])
 def test_bodies(request_: bytes, answer: bytes, digits: int) -> None:
-    """A body in the request's segment is part of it; an answer that has none has no length."""
+    """A request's body is not part of what is compared; an answer that has none has no length."""
     lesson = Lesson()
     lesson.exchange(request_, answer)
-    assert [data for data, _ in lesson.slate.requests] == [request_]
+    assert [data for data, _ in lesson.slate.requests] == [request_.removesuffix(b"a body")]
     assert [taught[-1] for taught in lesson.slate.answers] == [digits]
 
 
@@ -325,14 +328,63 @@ def test_what_could_matter_is_not_masked(fields: list[bytes]) -> None:
     assert lesson.slate.cuts == []
 
 
-def test_a_request_with_a_body_is_not_masked() -> None:
-    """Its length is a value."""
+def test_a_body_does_not_matter() -> None:
+    """Only its length, which the kernel reads; so it need not be in the segment of the head, nor be seen whole."""
+    lesson = Lesson()
+    talk = Script().dialog()
+    for size in (10, 10, 99, 15, 8, 9, 3000, 4000):
+        head, body = get("/a", "POST", b"Content-Length: %d" % size), b"x" * size
+        for request in ([head + body], [head, body], [head + body[:5], body[5:]]):
+            lesson.see(*(talk.frame(0, part) for part in request), talk.frame(1, OK))
+    lesson.exchange(get("/none", "POST"), OK)
+    assert lesson.slate.cuts[:2] == [
+        (Cut.NOTHING, get("/a", "POST", b"Content-Length: 10")),
+        (Cut.VALUES, b"POST /a HTTP/1.1\r\nHost:\0a.example\r\nContent-Length:\0\0\0\0\n\r\n")]
+    assert lesson.slate.lengths == [b"10", bytes(2), b"8", bytes(1), b"3000", bytes(4), b""]
+
+
+def test_a_body_without_a_method_for_it() -> None:
+    """It is part of what must be the same: nobody looks where it begins."""
     lesson = Lesson()
     for number in range(5):
-        lesson.exchange(post("/a", b"%x" % number), OK, times=1)
         lesson.exchange(get("/b", "GET", b"Content-Length: 1") + b"%x" % number, OK, times=1)
-        lesson.exchange(get(f"/c?{number}", "POST", b"X-Id: abc"), OK, times=1)
-    assert lesson.slate.cuts == [(Cut.QUERY, get("/c?", "POST", b"X-Id: abc"))]
+    assert lesson.slate.cuts == []
+    lesson.exchange(get("/b", "GET", b"Content-Length: 1") + b"x", OK, times=2)
+    assert lesson.slate.cuts == [(Cut.NOTHING, get("/b", "GET", b"Content-Length: 1") + b"x")]
+    assert lesson.slate.lengths == [b""]
+
+
+@pytest.mark.parametrize("fields", [
+    [b"Content-Length:  4"], [b"Content-Length:4"], [b"Content-Length: 4 "], [b"Content-Length: 4", b" "],
+    [b"Content-Length: 4", b"Content-Length: 4"], [b"Content-Length: 4, 4"], [b"Content-Length: 00000000004"],
+    [b"Content-Length: 4", b"Expect: 100-continue"], [b"Content-Length: 4", b"Transfer-Encoding: identity"]])
+def test_bodies_whose_length_is_not_plain(fields: list[bytes]) -> None:
+    """Requests that have one, or that may be refused before it is sent."""
+    lesson = Lesson()
+    lesson.exchange(get("/a", "POST", *fields) + b"body", OK, times=4)
+    assert lesson.slate.cuts == []
+
+
+def test_a_request_that_was_held_has_its_own_length() -> None:
+    """Of its template the head, with the digits of this one, and how long its body is: what comes behind is found."""
+    lesson = Lesson()
+    for number in (11, 22, 33):
+        talk = lesson.exchange(post(f"/a?{number}", b"x" * number), OK, times=1)
+    [flow] = {record.flow for record in lesson.tap.packet(0, 0x0800, talk.frame(0, GET)[14:], 0)}
+    sent = post("/a?q=long", b"y" * 77)
+    known = Record(lesson.now_ns, flow, 5000, 7000, len(sent), Kind.KNOWN, 0, FLAG_NEW | FLAG_RESUMED | FLAG_ASKER,
+                   Counter.POST, OWNERS, b"", extra=lesson.slate.cuts.index((Cut.QUERY, lesson.slate.cuts[-1][1])),
+                   gap=77)
+    rest = known._replace(seq=5000 + len(sent) - 7, payload_len=7 + len(GET), kind=Kind.MORE, flags=0, gap=0, extra=0,
+                          data=b"y" * 7 + GET)
+    answer = known._replace(seq=7000, ack=rest.seq + rest.payload_len, payload_len=2 * len(OK), kind=Kind.RESPONSE,
+                            sender=1, flags=0, counter=Counter.C2XX, data=OK + OK, gap=0, extra=0)
+    before = lesson.snapshot().totals.responses
+    lesson.feed([known, rest, answer])
+    snapshot = lesson.snapshot()
+    assert Counts(cell.method for cell in snapshot.cells for _ in range(cell.responses)) == {"POST": 4, "GET": 1}
+    assert {cell.path for cell in snapshot.cells} == {"/a"}
+    assert snapshot.totals.responses == before + 2
 
 
 def test_an_answer_with_values_of_its_own_is_taught_without() -> None:

@@ -15,14 +15,16 @@ from httptop import in_kernel
 from httptop.cells import OTHER_PATH
 from httptop.records import Counter
 from httptop.snapshot import Snapshot
+from httptop.taught import TRACK, TRACKS_MAX
 from httptop.teaching import ALIKE_MIN
 from tests.core.test_conversations import SIZES, Exchange, conversations, converse, disturbed, segments
-from tests.support import corpus
+from tests.support import bpf, corpus
 from tests.support.dialogs import CHUNKED, GET, MSS, NOT_FOUND, OK, Dialog, Script, chunks, cut, get, ok, post
 from tests.support.frames import ACK, FIN, RST, SYN
 from tests.support.kernel import Kernel, kernel, python
 
 ROUNDS = 4  # the first two teach
+JSON = b"{ok}"
 LONGEST = 2000  # frames of a capture that is tried: all would take minutes
 
 
@@ -130,6 +132,45 @@ def test_chunked_answers_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -
     assert counted(loaded) > 130
 
 
+def upload(dice: random.Random, method: str, size: int, *, at_once: bool) -> list[bytes]:
+    """A request whose body and identifier are its own, in segments."""
+    head = get("/api", method, b"X-Id: %s" % base64.b64encode(dice.randbytes(9)), b"Content-Length: %d" % size)
+    body = dice.randbytes(size)
+    return cut(head + body, 3500) if at_once else [head, *cut(body, MSS)]
+
+
+def test_requests_with_bodies_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -> None:
+    """Whatever their bodies are, and their ids; in the segment of the head, behind it, or in many segments."""
+    script, dice = Script(), random.Random(1)
+    for number in range(40):
+        talk = opened(script)
+        for method, size in (("POST", 40), ("PUT", 700), ("PATCH", 3000), ("POST", 20000), ("POST", 0)):
+            talk.ask(*upload(dice, method, size + number, at_once=number % 2 == 0))
+            talk.answer(OK)
+        talk.say(0, b"", flags=FIN | ACK)
+    for _ in range(ROUNDS):  # more than a track has numbers for
+        talk = opened(script)
+        *parts, last = upload(dice, "POST", 70_000, at_once=True)
+        talk.ask(*parts, last + GET)
+        talk.answer(OK, OK)
+    check_equal(loaded, reference, script.frames, 10)
+    assert counted(loaded) > 150
+
+
+@pytest.mark.parametrize("length", [b"12", b"1x", b"4 ", b" 4", b"+4", b"-4", b"03", b"4\t", b"\x004", b"4\r"])
+def test_what_may_be_a_length(loaded: Kernel, reference: Kernel, length: bytes) -> None:
+    """Where a body ends is what the reference path says, once lengths of as many bytes are taught."""
+    script = Script()
+    for number in range(2 * ROUNDS):
+        talk = opened(script)
+        for said, body in ((b"10", b"x" * 10), (b"11", b"x" * 11), (length, b"body" + GET), (length, b"more")):
+            talk.ask(get("/up", "POST", b"Content-Length: " + said, b"X-Id: %04x" % number) + body)
+            talk.answer(OK)
+            talk.exchange()
+    check_equal(loaded, reference, script.frames, 4)
+    assert counted(loaded) > 0
+
+
 @pytest.mark.parametrize("body", [
     b"4\r\ntext\r\n0\r\n\r\n", b"004\r\ntext\r\n0\r\n\r\n", b"A\r\ntext, text\r\n0\r\n\r\n", b"0\r\n\r\n",
     b"00\r\n\r\n0\r\n\r\n", b"3\r\ntext\r\n0\r\n\r\n", b"5\r\ntext\r\n0\r\n\r\n", b"4;a\r\ntext\r\n0\r\n\r\n",
@@ -224,6 +265,7 @@ UNUSUAL = {
     "until it closes": lambda talk: (talk.ask(GET), talk.answer(b"HTTP/1.1 200 OK\r\n\r\n", b"abc", OK),
                                      talk.say(1, b"", flags=FIN | ACK)),
     "a body like a head": lambda talk: (talk.ask(GET), talk.answer(ok(OK * 3)[:-2 * len(OK)], OK, OK)),
+    "a body like a request": lambda talk: (talk.ask(GET), talk.answer(ok(GET + OK)[:-len(GET + OK)], GET, OK)),
     "a long body": lambda talk: (talk.ask(GET), talk.answer(ok(b"z" * 4000)[:1400], b"z" * 1400, b"z" * 1241)),
     "asked before the answer ended": lambda talk: (talk.ask(GET), talk.answer(ok(OK * 3)[:-len(OK)]), talk.ask(GET),
                                                    talk.answer(OK, OK)),
@@ -239,6 +281,48 @@ UNUSUAL = {
     "lost exchange": lambda talk: (talk.lose(0, GET), talk.lose(1, OK)),
     "post": lambda talk: (talk.ask(post("/up", b"body")), talk.answer(OK)),
     "post in two": lambda talk: (talk.ask(post("/up", b"body")[:-4], b"body"), talk.answer(OK)),
+    "post in three": lambda talk: (talk.ask(post("/up", JSON)[:-4], JSON[:2], JSON[2:]), talk.answer(OK)),
+    "body like a request": lambda talk: (talk.ask(post("/up", GET)[:-len(GET)], GET), talk.answer(OK)),
+    "body like an answer": lambda talk: (talk.ask(post("/up", OK)[:-len(OK)], OK), talk.answer(OK)),
+    "body like a beginning": lambda talk: (talk.ask(post("/up", b"GE")[:-2], b"GE"), talk.answer(OK)),
+    "body, and another request": lambda talk: (
+        talk.ask(post("/up", JSON)[:-4], JSON + GET), talk.answer(OK), talk.answer(OK)),
+    "another request at once": lambda talk: (talk.ask(post("/up", JSON) + GET), talk.answer(OK), talk.answer(OK)),
+    "a part of the body, and another request": lambda talk: (
+        talk.ask(post("/up", JSON)[:-2], JSON[2:] + post("/up", b"more")), talk.answer(OK, OK)),
+    "body like a request, and another one": lambda talk: (
+        talk.ask(post("/up", GET)[:-len(GET)], GET + GET), talk.answer(OK), talk.answer(OK)),
+    "body again": lambda talk: (talk.ask(post("/up", JSON)[:-4], JSON),
+                                talk.script.frames.append(talk.script.frames[-1]), talk.answer(OK)),
+    "head again": lambda talk: (talk.ask(post("/up", JSON)[:-4], JSON),
+                                talk.script.frames.append(talk.script.frames[-2]), talk.answer(OK)),
+    "head again behind another request": lambda talk: (
+        talk.ask(post("/up", JSON)[:-4], JSON + GET), talk.script.frames.append(talk.script.frames[-2]),
+        talk.answer(OK, OK)),
+    "late body": lambda talk: (talk.ask(post("/up", JSON)[:-2], JSON[2:]), swap(talk), talk.answer(OK)),
+    "lost body": lambda talk: (talk.ask(post("/up", JSON)[:-4]), talk.lose(0, JSON), talk.answer(OK)),
+    "answered within the body": lambda talk: (
+        talk.ask(post("/up", JSON)[:-4]), talk.answer(OK), talk.ask(JSON), talk.exchange()),
+    "ended within the body": lambda talk: (talk.ask(post("/up", JSON)[:-4]), talk.say(0, b"", flags=FIN | ACK)),
+    "reset within the body": lambda talk: (talk.ask(post("/up", JSON)[:-4]), talk.say(1, b"", flags=RST)),
+    "ended with the body": lambda talk: (
+        talk.ask(post("/up", JSON)[:-4]), talk.say(0, JSON, flags=FIN | ACK), talk.answer(OK)),
+    "refused, and no body": lambda talk: (
+        talk.ask(post("/up", JSON)[:-4]), talk.answer(NOT_FOUND), talk.exchange(post("/up", JSON), OK)),
+    "refused, and no long body": lambda talk: (
+        talk.ask(post("/up", b"x" * 99)[:-99]), talk.answer(NOT_FOUND), talk.exchange()),
+    "answered, and then a body like a request": lambda talk: (
+        talk.ask(post("/up", GET)[:-len(GET)]), talk.answer(OK), talk.next.__setitem__(1, talk.next[1] - len(OK)),
+        talk.ask(GET), talk.next.__setitem__(1, talk.next[1] + len(OK))),
+    "another request, and no body": lambda talk: (
+        talk.ask(get("/none", "POST") + GET), talk.answer(OK), talk.answer(OK)),
+    "body again behind the answer": lambda talk: (
+        talk.ask(post("/up", JSON)[:-4], JSON), talk.answer(OK), talk.script.frames.append(talk.script.frames[-2])),
+    "expected": lambda talk: (
+        talk.ask(get("/up", "POST", b"Expect: 100-continue", b"Content-Length: 4")),
+        talk.answer(b"HTTP/1.1 100 Continue\r\n\r\n"), talk.ask(JSON), talk.answer(OK)),
+    "another connection within the body": lambda talk: (
+        talk.ask(post("/up", JSON)[:-4]), UNUSUAL["another connection"](talk)),
     "head": lambda talk: (talk.ask(get("/a", "HEAD")), talk.answer(OK[:-2])),
     "no content": lambda talk: (talk.ask(GET), talk.answer(b"HTTP/1.1 204 No Content\r\n\r\n")),
     "empty lines": lambda talk: (talk.ask(b"\r\n" + GET), talk.answer(OK)),
@@ -263,6 +347,10 @@ def test_unusual(loaded: Kernel, reference: Kernel, name: str, handshake: bool, 
     """A connection of plain exchanges that does something else once, and goes on."""
     script = Script()
     for _ in range(ROUNDS):
+        learned = opened(script)
+        for body in (JSON, b"GE", GET):
+            learned.exchange(post("/up", body))
+        learned.exchange(get("/none", "POST"))
         talk = opened(script) if handshake else script.dialog()
         for _ in range(before):
             talk.ask(GET)
@@ -532,6 +620,21 @@ def test_totals_are_exact_when_the_ring_is_full() -> None:
         assert dict(snapshot.totals.by_status) == {"2xx": 3, "4xx": 500}
         told = sum(cell.requests for cell in snapshot.cells)
         assert told + lost["ring_request"] == 503
+
+
+def test_a_body_whose_connection_is_forgotten(loaded: Kernel) -> None:
+    """Tracks are given away: what was to come of a body is not sent to somebody who has not seen its head."""
+    script = Script()
+    talk = opened(script)
+    loaded.forget()
+    loaded.own(python([talk.frame(0, GET, seq=1)]).records[0].flow)
+    for _ in range(6):
+        talk.exchange(post("/up", JSON))
+    loaded.watch([frame] for frame in script.frames)
+    assert not loaded.run([talk.frame(0, post("/up", JSON)[:-4]), talk.frame(1, OK)]).records
+    bpf.zero(loaded.source._fds["tracks"][0], TRACK.size, TRACKS_MAX)
+    assert not loaded.run([talk.frame(0, JSON)]).records
+    assert len(loaded.run([talk.frame(0, GET), talk.frame(1, OK)]).records) == 2
 
 
 def test_a_held_request_that_is_lost_is_told_as_a_gap() -> None:

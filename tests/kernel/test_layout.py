@@ -31,15 +31,16 @@ FIELDS = {
     "stranger": (taught.STRANGER, ("addr", "valid")),
     "track": (taught.TRACK, ("flow", "touched", None, "asked", "ready", "next[0]", "next[1]", "asked_ns",
                              "template", "length", "response", "first[0]", "first[1]", "changes", "cell",
-                             "answer")),
+                             "body", "answer")),
     "settings": (taught.SETTINGS, ("seed", "factor", "samples", "wake", "detail")),
     "accept_event": (records.ACCEPT, ("ts_ns", "owner", "fd", "peer_port", "peer_addr")),
 }
 PREFIXES = {"COUNT_": range(Counter.NO_CLASS + 1), "LOST_": range(Counter.LOST_REQUEST, Counter.LOST_ACCEPT + 1),
             "SKIP_": range(Counter.DUPLICATES, Counter.MALFORMED + 1), "WORK_": range(Counter.PACKETS, 32)}
 TAUGHT = ("TEMPLATES_MAX", "ANSWERS_MAX", "CELLS_MAX", "PROBES", "STRANGERS_MAX", "TRACKS_MAX", "HEAD_MAX",
-          "STATUS_BYTES", "LENGTH_DIGITS", "LATENCY_LOW", "LATENCY_BUCKETS", "TRACK_FAST", "ONE_MORE",
-          "TAKEN")
+          "STATUS_BYTES", "LENGTH_DIGITS", "ASKS_MAX", "LATENCY_LOW", "LATENCY_BUCKETS", "TRACK_FAST",
+          "ONE_MORE", "TAKEN")
+TEMPLATE = ("hash", "length", "longest", "length_at", "digits", "counter")
 DEFINES = ("DATA_MAX", "SEGMENT_MAX", "RECENT_HEADS", "FOLLOW_BYTES", "TOKEN_MAX")
 
 
@@ -97,6 +98,8 @@ def test_enumerations_and_constants() -> None:
         yield f"COUNTERS == {records.COUNTERS}"
         yield from (f"{name} == {getattr(taught, name):#x}" for name in TAUGHT)
         yield f"__builtin_offsetof(struct template, answers) == {taught.TEMPLATE.size}"
+        yield from (f"__builtin_offsetof(struct template, {field}) == {at}"
+                    for field, (at, _) in zip(TEMPLATE, offsets(taught.TEMPLATE), strict=True))
         yield f"__builtin_offsetof(struct cell, latency) == {taught.CELL.size}"
         yield f"1 << LATENCY_SUB_BITS == {1 << stats.SUB_BITS}"
 

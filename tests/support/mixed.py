@@ -34,6 +34,7 @@ MENU = (
     (get("/chunked"), CHUNKED + chunks(b"some", b"more" * 90)), (CHUNKED_POST, OK), (get("/long"), ok(b"z" * 5000)),
     (get("/find?"), OK), (get("/find?q=1"), OK), (get("/find?q=22&r"), ok(b"found")), (get("/find?q=3?/"), OK),
     (get("/page"), CHUNKED + chunks(b"page")), (get("/page"), CHUNKED + chunks(b"p" * 4000)),
+    *[(post("/api", b'{"id": %d}' % number), OK) for number in (1, 2, 33, 44)], (post("/api", b"z" * 3000), OK),
     (get("/find"), OK), (get("/broken"), ok(b"sorry", "500 Internal Server Error")), (get("/like"), ok(OK + GET)),
 )
 PLAN = (("GET", "/ok", 9), ("HEAD", "/ok", 5), ("POST", "/created", 5), ("GET", "/empty", 5), ("GET", "/missing", 5),
