@@ -215,6 +215,18 @@ static __always_inline void answered(struct scratch *scratch, struct track *t)
 	t->next[g->from & 1] = g->seq + scratch->length;
 }
 
+/* Whether a segment that changes nothing has been seen before, and is no part of a body that looks like a head. */
+static __always_inline int comes_again(struct scratch *scratch, struct track *t)
+{
+	struct segment *g = &scratch->segment;
+
+	if (g->from != t->client)
+		return scratch->kind == KIND_RESPONSE && (__s32)(g->seq - t->response) <= 0;
+	if ((__s32)(g->seq - (t->next[t->client & 1] - t->length)) <= 0)
+		return scratch->kind == KIND_REQUEST;
+	return t->asked && more_of_body(g);
+}
+
 /* 1: nothing is left to do. */
 static __always_inline int act(struct __sk_buff *skb, struct sighting *s, struct track *t, enum verdict verdict)
 {
@@ -226,10 +238,7 @@ static __always_inline int act(struct __sk_buff *skb, struct sighting *s, struct
 	if (scratch->closed && (t->state == TRACK_FAST || verdict == V_REQUEST)) /* else the reference path adds it */
 		add_length(t);
 	if (verdict == V_DONE) {
-		__u32 request = t->next[t->client & 1] - t->length;
-		int asks = g->from == t->client && g->payload_len, again = asks && (__s32)(g->seq - request) <= 0;
-		if ((scratch->kind == KIND_REQUEST && again) || (asks && !again && t->asked && more_of_body(g)) ||
-		    (scratch->kind == KIND_RESPONSE && (__s32)(g->seq - t->response) <= 0))
+		if (comes_again(scratch, t))
 			count(s, SKIP_DUPLICATES);
 		return 1;
 	}

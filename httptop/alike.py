@@ -83,7 +83,7 @@ def host_of(request: Request, behind: bytes) -> Span:
 class _Behind(NamedTuple):
     """Of a request, what is behind its target: where the value of Host is, if values may be masked; it without them.
 
-    `framed`: if they may be, for methods that may have a body.
+    `framed`: it announces a body; then they may be only for methods that may have one.
     """
 
     host: Span
