@@ -149,7 +149,8 @@ class World:
         from httptop.worker import Worker
 
         counters = readings.mention() if options.file is None else ""
-        worker = Worker(source, self.engines(options, recent=RECENT_EXCHANGES), options.delay_s)
+        worker = Worker(source, lambda opened: self.engines(options, recent=RECENT_EXCHANGES)(opened),  # noqa: PLW0108
+                        options.delay_s)  # it is imported then, behind the first paint
         app = HttptopApp(worker, settings=options.settings, initial_filter=options.filter, ascii_only=options.ascii,
                          color=options.color, notice=f"counters run {counters}" if counters else "")
         app.run()
@@ -211,9 +212,8 @@ def _main(arguments: Sequence[str], world: World) -> int:
         return _check(world)
     if world.environ.get("NO_COLOR"):
         options = replace(options, color=False)
-    batch = options.batch or not world.is_terminal(1) or options.file == "-"
-    options = replace(options, batch=batch)
-    if options.show_config or not batch:  # what scripts read does not depend on settings
+    options = replace(options, batch=options.batch or not world.is_terminal(1) or options.file == "-")
+    if options.show_config or not options.batch:  # what scripts read does not depend on settings
         path, text = world.settings()
         options = command_line.settled(options, settings.parse(text, path) if text is not None else settings.DEFAULTS)
         if options.show_config:
@@ -224,7 +224,7 @@ def _main(arguments: Sequence[str], world: World) -> int:
     with world.demo() if options.demo else contextlib.nullcontext():
         if options.log:
             return _log(source, options, world)
-        return _batch(source, options, world) if batch else world.screen(source, options)
+        return _batch(source, options, world) if options.batch else world.screen(source, options)
 
 
 def _check(world: World) -> int:

@@ -7,19 +7,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING
 
-from httptop.capture import Source
-from httptop.engine import Engine
 from httptop.errors import HttptopError
-from httptop.snapshot import Exchange, Snapshot
+
+if TYPE_CHECKING:  # the screen paints before it needs them
+    from httptop.capture import Source
+    from httptop.engine import Engine
+    from httptop.snapshot import Exchange, Snapshot
 
 READ_S = 0.1  # how long a read may take: bounds how late a stop is heard
 STOP_S = 2.0  # after that long the thread is left to die with the process
 GARBAGE = (50_000, 2, 2)  # thresholds of the collector: what could pile up from one full one to the next is some 20 MB
 LOSING_S = 0.5  # no longer is a screen left as it is while events are lost, whatever its delay
-EARLY_S = (0.0, 0.25)  # a screen says at once that it watches, and shows what there is soon, whatever its delay
+EARLY_S = (0.0, 0.08, 0.25)  # a screen says at once that it watches, and shows what there is soon, whatever its delay
 
-MakeEngine = Callable[[Source], Engine]
+MakeEngine = Callable[["Source"], "Engine"]
 Publish = Callable[["Snapshot | HttptopError"], None]
 
 

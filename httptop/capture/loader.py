@@ -17,31 +17,25 @@ from __future__ import annotations
 import array
 import contextlib
 import ctypes
-import fcntl
 import json
 import os
 import resource
 import socket
-import struct
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from httptop.capture import bytecode, compiling, image_cache
+    from httptop.capture import af_packet, bytecode, compiling, image_cache
 else:  # not by the package, which newer Pythons alone can import
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import af_packet
     import bytecode
     import compiling
     import image_cache
 
 CLONE_NEWNS = 0x20000
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
-SO_ATTACH_BPF = 50
-SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
-PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 1, 1
-SIOCETHTOOL, ETHTOOL_GDRVINFO = 0x8946, 3
-ETH_P_ALL = 3
 FDS_PER_MESSAGE = 200  # the kernel takes 253 (SCM_MAX_FD)
 TAIL_CALLED = ("http_deliver", "http_fast")  # by their place in the map of programs
 # Those that user space reads, or that must stay open
@@ -121,38 +115,6 @@ def load(config: dict[str, Any]) -> tuple[Loaded, list[str]]:
     return Loaded(config, fewer), [*missing, *compiling.FAST_PATH]
 
 
-def is_bridge(sock: socket.socket, name: str) -> bool:
-    """By the name of the driver (ethtool(8) -i): sysfs shows the namespace of whoever has mounted it."""
-    answer = ctypes.create_string_buffer(struct.pack("=I", ETHTOOL_GDRVINFO), 256)
-    try:
-        fcntl.ioctl(sock, SIOCETHTOOL, struct.pack("16sP16x", name.encode(), ctypes.addressof(answer)))
-    except OSError:  # no such interface ("any"), or no driver that has a name
-        return False
-    return answer.raw[4:36].split(b"\0")[0] == b"bridge"
-
-
-def packet_socket(name: str, program_fd: int, *, is_loopback: bool) -> int:
-    """A packet socket that shows `program_fd` every packet of the interface ("any": of all) and queues none.
-
-    SOCK_DGRAM: the program sees each packet from its network header on, whatever the link type. Protocol 0 until the
-    filter is on: nothing is queued before.
-    """
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_BPF, program_fd)
-    if is_bridge(sock, name):  # it shows what it forwards only so
-        sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP,
-                        struct.pack("=iHH8x", socket.if_nametoindex(name), PACKET_MR_PROMISC, 0))
-    if is_loopback:  # each packet is seen going out and coming in
-        sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-    if name == "any":  # socket.bind() takes no packet address without an interface
-        every = struct.pack("=HHi12x", socket.AF_PACKET, socket.htons(ETH_P_ALL), 0)
-        if ctypes.CDLL(None, use_errno=True).bind(sock.fileno(), every, len(every)):
-            raise OSError(ctypes.get_errno(), "cannot listen on all interfaces")
-    else:
-        sock.bind((name, ETH_P_ALL))
-    return sock.detach()
-
-
 def perf_rings(accepted_fd: int) -> list[int]:
     """One for each CPU. The fd of the map must live on too: its entries vanish with the file that set them."""
     rings = []
@@ -211,7 +173,8 @@ def attach(config: dict[str, Any], loaded: Loaded) -> list[tuple[str, int]]:
     if "accepted" in maps:
         fds += [("accepted", fd) for fd in perf_rings(maps["accepted"])] + [("accepted_map", maps["accepted"])]
     fds += [("tracepoints", fd) for fd in held(tracepoints(programs)) + raw_tracepoints(programs)]
-    fds += [("packets", packet_socket(name, filter_fd, is_loopback=loop)) for name, loop in config["interfaces"]]
+    for name, loop in config["interfaces"]:
+        fds.append(("packets", af_packet.packet_socket(name, filter_fd, is_loopback=loop)))
     return [*fds, ("program", filter_fd)]
 
 

@@ -7,8 +7,8 @@ import socket
 import struct
 from collections.abc import Sequence
 
+from httptop.capture.af_packet import ETH_P_ALL, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC, SOL_PACKET, is_bridge
 from httptop.capture.interfaces import ANY
-from httptop.capture.loader import ETH_P_ALL, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC, SOL_PACKET, is_bridge
 
 
 class PacketSockets:

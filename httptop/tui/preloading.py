@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 LATER = (
+    "httptop.engine",
     "httptop.export.log",
     "httptop.tui.details",
     "httptop.tui.dialogs",

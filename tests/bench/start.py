@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
+import httptop
 from httptop.capture.live import CACHE
 from tests.bench.arena import ADDRESS, Arena
 from tests.bench.rows import Row
@@ -16,6 +19,7 @@ from tests.support import load
 
 def start(arena: Arena) -> Iterator[Row]:
     """From the command to the first screen and the first URL on it, and from `q` to the end."""
+    compileall.compile_dir(Path(httptop.__file__).parent, quiet=1)  # as whoever installs it does
     with _trickle(arena):
         runs = 3 if arena.quick else 9
         for which in ("first start", "start"):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from httptop.capture import bytecode
-from httptop.capture.loader import packet_socket
+from httptop.capture.af_packet import packet_socket
 from tests.bench.arena import Arena, cpu_s, family
 from tests.support.counters import someone_elses_xdp
 from tests.support.poll import until
