@@ -3,9 +3,6 @@
 #define LATENCY_MAX_NS (1ULL << 32)
 #define LATENCY_MIN_NS (1ULL << 10)
 
-BPF_F_TABLE("array", u32, struct cell, cells, CELLS_MAX, MMAPABLE);
-BPF_F_TABLE("array", u32, struct stranger, strangers, STRANGERS_MAX, MMAPABLE);
-
 /* Who is at an end; 0: nobody can say here. */
 static __always_inline int identify(struct identity *id, const struct flow_key *flow, __u32 end,
 				    const struct settings *set)

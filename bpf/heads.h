@@ -248,12 +248,12 @@ static __always_inline __u64 ends_head(__u64 before, __u64 word)
 	return lf1 & (cr1 >> 8 | cr0 << 56) & (lf1 >> 16 | lf0 << 48) & (cr1 >> 24 | cr0 << 40);
 }
 
-static __always_inline void find_head(const __u8 *data, struct scan *scan)
+static __always_inline void find_head(const __u8 *data, struct scan *scan, __u32 most)
 {
 	__u32 n = scan->line_end ? scan->length : 0, at = scan->line_end & ~7;
 	__u64 before = 0;
 
-	for (__u32 i = 0; i < DATA_MAX; i += 8, at += 8) {
+	for (__u32 i = 0; i < most; i += 8, at += 8) {
 		if (at >= n)
 			break;
 		__u64 word = bpf_ntohll(*(const __u64 *)(data + (at & (DATA_MAX - 8))));
@@ -265,8 +265,8 @@ static __always_inline void find_head(const __u8 *data, struct scan *scan)
 	}
 }
 
-/* The first empty line, from the end of the first line on. */
-static __always_inline void scan_head(const __u8 *data, struct scan *scan)
+/* The first empty line, from the end of the first line on. `most`, for the verifier: scan->length is no more. */
+static __always_inline void scan_head(const __u8 *data, struct scan *scan, __u32 most)
 {
 	__u32 n = scan->line_end ? scan->length : 0, at = scan->line_end;
 
@@ -276,7 +276,7 @@ static __always_inline void scan_head(const __u8 *data, struct scan *scan)
 	}
 	scan->word = 0;
 	READ_BACK();
-	find_head(data, scan);
+	find_head(data, scan, most);
 	READ_BACK();
 	at = scan->word - 1;
 	if (!scan->word)
@@ -290,7 +290,7 @@ static __always_inline void scan_head(const __u8 *data, struct scan *scan)
 
 static __always_inline int has_body_method(__u32 method)
 {
-	return method == COUNT_POST || method == COUNT_PUT || method == COUNT_PATCH || method == COUNT_OTHER;
+	return (1 << COUNT_POST | 1 << COUNT_PUT | 1 << COUNT_PATCH | 1 << COUNT_OTHER) >> (method & 31) & 1; /* as is_tchar() */
 }
 
 /* A token and a space: a request if the line ends in HTTP/1.x, perhaps one if the line has not ended. */

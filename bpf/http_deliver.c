@@ -95,7 +95,7 @@ static __always_inline void scan(struct scratch *scratch)
 	READ_BACK();
 	scan_line(scratch->data, &scratch->scan);
 	READ_BACK();
-	scan_head(scratch->data, &scratch->scan);
+	scan_head(scratch->data, &scratch->scan, DATA_MAX);
 	READ_BACK();
 }
 

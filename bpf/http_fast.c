@@ -111,6 +111,7 @@ static __always_inline enum verdict judge_request(struct __sk_buff *skb, struct 
 		return V_SHUN;
 	scratch->template = template_of(skb, scratch, set);
 	READ_BACK();
+	fast = t->state == TRACK_FAST; /* read again: the verifier would look at all between twice */
 	if (scratch->template && !scratch->detail && (t->ready & 3) == 3 && t->client == client && g->seq == t->next[client] &&
 	    g->ack == t->next[!client] && (fast || can_leave(g)))
 		return V_REQUEST;
@@ -134,6 +135,7 @@ static __always_inline enum verdict judge_response(struct __sk_buff *skb, struct
 	s->scratch->answer = template ? answer_of(skb, s->scratch, template, number, set) : 0;
 	READ_BACK();
 	struct cell *cell = s->scratch->answer ? cell_of(s->scratch, t, set) : 0;
+	fast = t->state == TRACK_FAST; /* read again, as there */
 	return fast && cell && add(s->scratch, cell, set) ? V_ADDED : V_ANSWERED;
 }
 

@@ -172,8 +172,11 @@ static __always_inline void leave_alone(struct segment *g, __u64 *row, __u32 cou
 	flows.update(&g->flow, &fresh);
 }
 
-#ifdef FAST_PATH
+#ifdef FAST_PATH /* what user space has mapped when http_fast.c may be yet to come */
 BPF_F_TABLE("array", u32, struct track, tracks, TRACKS_MAX, MMAPABLE);
+BPF_F_TABLE("array", u32, struct template, templates, TEMPLATES_MAX, MMAPABLE);
+BPF_F_TABLE("array", u32, struct cell, cells, CELLS_MAX, MMAPABLE);
+BPF_F_TABLE("array", u32, struct stranger, strangers, STRANGERS_MAX, MMAPABLE);
 
 /* A track is a cache line that goes back and forth between the CPUs of both ends. Written to ahead of time, it comes while
  * all is made ready for it. A byte that nobody reads: it is not locked yet, and may be another flow's. */

@@ -4,6 +4,7 @@
  * program that sees packets can share it. httptop/capture/walk.py states the same in Python.
  */
 #pragma once
+#include "access.h"
 #include "events.h"
 
 #define ETH_P_IP 0x0800
@@ -60,50 +61,6 @@ struct headers6 {
 	struct ipv6 ip;
 	struct tcp tcp;
 };
-
-/*
- * The one place where the programs differ: what a packet is to them, how long it is, and how bytes are taken out of it
- * (0: all of them). To a socket filter it begins with the network header, to tc and XDP with the Ethernet header.
- * look() does what LOAD does, and says where the bytes can be read: `into`, or for tc and XDP, if possible, where they lie,
- * which costs half as much as a call.
- */
-#ifdef XDP
-/* Linux 5.18 brought both (helpers 188 and 189); BCC 0.26 does not declare them yet. */
-static __u64 (*xdp_length)(struct xdp_md *packet) = (void *)188;
-static long (*xdp_load)(struct xdp_md *packet, __u32 at, void *into, __u32 n) = (void *)189;
-#define PACKET struct xdp_md
-#define LENGTH(packet) ((__u32)xdp_length(packet))
-#define LOAD(packet, at, into, n) xdp_load(packet, at, into, n)
-#else
-#define PACKET struct __sk_buff
-#define LENGTH(packet) ((packet)->len)
-#define LOAD(packet, at, into, n) bpf_skb_load_bytes(packet, at, into, n)
-#endif
-
-#ifdef IN_PLACE
-#define NEAR 256 /* a bound for the verifier, behind all headers but strange ones */
-
-static __always_inline int look(PACKET *packet, __u64 at, void *into, __u32 n, const void **where)
-{
-	const __u8 *begin = (void *)(long)packet->data, *end = (void *)(long)packet->data_end;
-
-	*where = into;
-	if (at >= NEAR)
-		return LOAD(packet, at, into, n);
-	asm volatile("" : "+r"(at)); /* Linux 5.8 forgets what it knew of a number that lay on the stack meanwhile */
-	begin += at & (NEAR - 1);
-	if (begin + n > end)
-		return LOAD(packet, at, into, n);
-	*where = begin;
-	return 0;
-}
-#else
-static __always_inline int look(PACKET *packet, __u64 at, void *into, __u32 n, const void **where)
-{
-	*where = into;
-	return LOAD(packet, at, into, n);
-}
-#endif
 
 /* `n` of 1 to `most`, a power of two, so that the verifier sees it too. The compiler must not: it would leave out what it
  * knows to change nothing. */
@@ -244,6 +201,7 @@ static __always_inline enum walked walk_ipv6(PACKET *packet, __u32 at, struct se
 		behind = skip_extensions(packet, behind, ip->next);
 		if (behind < 0)
 			return -behind;
+		behind = somewhere(packet, behind);
 		if (look(packet, behind, &copy.tcp, sizeof(copy.tcp), (const void **)&tcp))
 			return WALK_MALFORMED;
 	}
@@ -286,7 +244,7 @@ static __always_inline enum walked walk(PACKET *packet, __be16 protocol, __u32 a
 		if (LOAD(packet, at, tag, sizeof(tag)))
 			return WALK_MALFORMED;
 		protocol = tag[1];
-		at += sizeof(tag);
+		at = somewhere(packet, at + sizeof(tag));
 	}
 	if (protocol == bpf_htons(0x8847) || protocol == bpf_htons(0x8848))
 		protocol = skip_mpls(packet, &at);

@@ -5,8 +5,6 @@
  */
 #include "digest.h"
 
-BPF_F_TABLE("array", u32, struct template, templates, TEMPLATES_MAX, MMAPABLE);
-
 /* Whether the digits of a length begin and end where they did when it was taught, with digits between. */
 static __always_inline int has_length(const __u8 *data, __u32 at, __u32 digits)
 {
@@ -56,7 +54,7 @@ static __always_inline __u32 load_request(struct __sk_buff *skb, struct scratch 
 	scratch->scan = (struct scan){.line_end = 1};
 	scratch->scan.length = load_head(skb, scratch, available > HEAD_MAX ? HEAD_MAX : available);
 	READ_BACK();
-	scan_head(scratch->data, &scratch->scan);
+	scan_head(scratch->data, &scratch->scan, HEAD_MAX);
 	READ_BACK();
 	scratch->head = scratch->scan.head_end;
 	READ_BACK();
