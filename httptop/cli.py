@@ -107,7 +107,7 @@ class World:
             interfaces.require(wanted)
         source = LiveSource(wanted, options.ports, before_drop=_preload_screen, namespace=options.netns,
                             fast_path=options.fast_path and not options.log)
-        source.patient = not options.batch
+        source.patient = source.eager = not options.batch
         source.begin()
         return source
 

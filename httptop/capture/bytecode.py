@@ -13,7 +13,7 @@ import os
 import struct
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 _MACHINE = os.uname().machine
@@ -159,9 +159,9 @@ def _put(code: bytearray, number: int, constant: int) -> None:
     struct.pack_into("=i", code, number * _INSTRUCTION.size + 4, constant)
 
 
-def create_maps(image: Image) -> dict[str, int]:
+def create_maps(maps: Iterable[Map]) -> dict[str, int]:
     """{name: fd}."""
-    return {m.name: _bpf(_MAP_CREATE, struct.pack("=7I16s", *m[1:], 0, 0, m.name.encode()[:15])) for m in image.maps}
+    return {m.name: _bpf(_MAP_CREATE, struct.pack("=7I16s", *m[1:], 0, 0, m.name.encode()[:15])) for m in maps}
 
 
 def load(image: Image, maps: dict[str, int], settings: dict[int, int]) -> dict[str, int]:
@@ -256,7 +256,7 @@ def holder(fds: list[int]) -> int:
     Whoever closes the last fd of a tracepoint waits until no CPU can be running its program: 75 ms for each. What a
     map holds is closed by the kernel on its own time.
     """
-    map_fd = create_maps(Image([Map("held", PERF_EVENT_ARRAY, 4, 4, len(fds), 0)], []))["held"]
+    map_fd = create_maps([Map("held", PERF_EVENT_ARRAY, 4, 4, len(fds), 0)])["held"]
     for number, fd in enumerate(fds):
         update(map_fd, number, fd)
     return map_fd

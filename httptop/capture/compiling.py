@@ -96,10 +96,11 @@ def not_as_root() -> Iterator[None]:
             os.seteuid(0)
 
 
-def compiled(directory: str, names: Sequence[str], options: list[str]) -> tuple[bytecode.Image, list[Any]]:
-    """What BCC makes of these parts, and which BCC it is.
+def compiled(directory: str, names: Sequence[str],
+             options: list[str]) -> tuple[bytecode.Image, Callable[[], bytecode.Image] | None, list[Any]]:
+    """What BCC makes of these parts; what gives the rest, the fast path, if it is among them; and which BCC it is.
 
-    The fast path takes as long as all others together, so it is compiled beside them, by a process of its own.
+    That takes as long as all others together, so it is compiled beside them, by a process of its own.
     """
     os.environ["BCC_KERNEL_SOURCE"] = directory  # headers of our own: none need be installed
     import site  # noqa: PLC0415 - the loader does without (-S) when all is compiled already
@@ -107,36 +108,32 @@ def compiled(directory: str, names: Sequence[str], options: list[str]) -> tuple[
     site.main()
     import bcc  # noqa: PLC0415 - slow
 
-    others = [name for name in names if name not in FAST_PATH]
-    if len(others) == len(names):
-        return _image(source(directory, others), options), identity(str(bcc.__file__))
-    options = [*options, "-DFAST_PATH"]
-    with beside(lambda: _image(source(directory, [*ALWAYS, *FAST_PATH]), [*options, *HIDDEN])) as fast_path:
-        image = _image(source(directory, others), options)
-        return image.joined(fast_path()), identity(str(bcc.__file__))
+    others, rest = [name for name in names if name not in FAST_PATH], None
+    if len(others) < len(names):
+        options = [*options, "-DFAST_PATH"]
+        rest = beside(lambda: _image(source(directory, [*ALWAYS, *FAST_PATH]), [*options, *HIDDEN]))
+    return _image(source(directory, others), options), rest, identity(str(bcc.__file__))
 
 
-@contextlib.contextmanager
-def beside(make: Callable[[], bytecode.Image]) -> Iterator[Callable[[], bytecode.Image]]:
-    """Another process makes an image meanwhile; what is given waits for it. RuntimeError says what went wrong there."""
+def beside(make: Callable[[], bytecode.Image]) -> Callable[[], bytecode.Image]:
+    """Another process makes an image meanwhile. What is returned waits for it; RuntimeError says what went wrong."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         _answer(writing, make)
     os.close(writing)
-    with open(reading, encoding="utf-8") as answer:
-        def made() -> bytecode.Image:
-            with contextlib.suppress(OSError):  # for root alone, and as long as it lives
-                os.setpriority(os.PRIO_PROCESS, child, os.getpriority(os.PRIO_PROCESS, 0))
-            told = json.loads(answer.read() or '{"error": "the compiler died"}')
-            if "error" in told:
-                raise RuntimeError(told["error"])
-            return bytecode.Image.from_json(told)
 
-        try:
-            yield made
-        finally:
-            os.waitpid(child, 0)
+    def made() -> bytecode.Image:
+        with contextlib.suppress(OSError):  # for root alone, and as long as it lives
+            os.setpriority(os.PRIO_PROCESS, child, os.getpriority(os.PRIO_PROCESS, 0))
+        with open(reading, encoding="utf-8") as answer:
+            told = json.loads(answer.read() or '{"error": "the compiler died"}')
+        os.waitpid(child, 0)
+        if "error" in told:
+            raise RuntimeError(told["error"])
+        return bytecode.Image.from_json(told)
+
+    return made
 
 
 def _answer(writing: int, make: Callable[[], bytecode.Image]) -> NoReturn:

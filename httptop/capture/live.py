@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import json
 import mmap
 import os
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from httptop.capture import btf, interfaces, maps, netns, preflight, privileges, system
+from httptop.capture import btf, child, interfaces, maps, netns, preflight, privileges, system
 from httptop.capture.around import Around
 from httptop.capture.attribution import Attribution
+from httptop.capture.child import Child
 from httptop.capture.fast import SIZES, Board
 from httptop.capture.pace import Pace
 from httptop.capture.rings import PerfRing, RingBuffer
@@ -33,10 +28,9 @@ FLOWS = 65536  # 13 MB in the kernel
 OWNERS = 131072  # two ends to a flow; 14 MB
 SOURCES = frozenset(How) - {How.UNKNOWN}
 CACHE = "/var/cache/httptop"  # where the loader keeps what it has compiled
-LOAD_TIMEOUT_S = 60.0  # on a busy machine the compiler waits for its turn
-CHILD_EXIT_S = 1.0  # for a child that has answered
 RECORDS_PER_READ = 1_000  # 2 KB each; and some 30 ms, after which a Snapshot may be due
 NICE = 10
+FAST_PATH = "http_fast.c"  # the part that may come later, or not at all
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _ROW_BYTES = COUNTERS * 8
@@ -46,12 +40,6 @@ def bpf_directory() -> Path:
     """Where the BPF sources are: in the installed package, or beside it in a checkout."""
     installed = _PACKAGE / "bpf"
     return installed if installed.is_dir() else _PACKAGE.parent / "bpf"
-
-
-def pythons() -> tuple[str, ...]:
-    """Interpreters to run the loader with: our own if it has a bcc, then the distribution's."""
-    own = (sys.executable,) if importlib.util.find_spec("bcc") else ()
-    return tuple(dict.fromkeys((*own, preflight.SYSTEM_PYTHON)))
 
 
 class LiveSource:
@@ -65,6 +53,7 @@ class LiveSource:
         self.info = SourceInfo("live", names)
         self.cache = CACHE
         self.patient = False  # to wait for interfaces that are gone, in place of an HttptopError
+        self.eager = False  # to be open as soon as can be, with the fast path still to come
         self._around = Around(names)
         self.missing: tuple[str, ...] = ()  # parts of the kernel side that this kernel cannot run
         self._ports = ports
@@ -79,7 +68,7 @@ class LiveSource:
         self._meter = system.SelfMeter()
         self._fds: dict[str, list[int]] = {}
         self._packets = PacketSockets((), ())
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._ring: RingBuffer | None = None
         self._counters: mmap.mmap | None = None
         self._accepts: list[PerfRing] = []
@@ -90,7 +79,7 @@ class LiveSource:
         """Start the child already: it compiles while the caller does something else."""
         if os.geteuid() == 0 and self._child is None:
             with contextlib.suppress(OSError), netns.inside(self._namespace):
-                self._spawn(pythons()[0])
+                self._child = self._spawn(child.pythons()[0])
 
     def open(self) -> None:
         """Attach; MissingFeatureError or HttptopError when that cannot be.
@@ -158,13 +147,13 @@ class LiveSource:
 
     def abort(self) -> None:
         """End an `open` that is under way in another thread: it fails, and cleans up."""
-        child = self._child
-        if child is not None:
-            child.kill()
+        loader = self._child
+        if loader is not None:
+            loader.kill()
 
     def close(self) -> None:
         """Let go of everything; the kernel then frees its side."""
-        self._stop_child()
+        self._end_child(wait_s=0.0)
         self._packets.close()
         for ring in (self._ring, self._counters, self.board, *self._accepts):
             if ring is not None:
@@ -179,67 +168,52 @@ class LiveSource:
         self._fds = {}
 
     def _load(self) -> None:
-        for python in pythons():
-            answer = self._ask(python)
-            if "error" not in answer:
-                self.missing = tuple(answer["missing"])
+        for python in child.pythons():
+            what, do = self._ask(python)
+            if not what:
                 return
-            what, do = answer["error"]
-            if not what.startswith(("ModuleNotFoundError: No module named 'bcc", "ImportError: ")):
+            if not what.startswith(child.ABSENT):
                 raise MissingFeatureError(f"cannot attach to the kernel: {what}", do or "run: httptop --check")
-        raise MissingFeatureError("no Python here can import BCC", preflight.install_hint(_os_release()))
+        raise child.without_bcc()
 
-    def _ask(self, python: str) -> dict[str, Any]:
-        """What the child that runs in `python` answers."""
+    def _ask(self, python: str) -> tuple[str, str]:
+        """What went wrong in the child that runs in `python`, and what to do; empty: nothing."""
+        answer: dict[str, Any] = {}
         try:
             if self._child is None:
-                self._spawn(python)
-            return self._receive() or {"error": [_last_line(self._errors), ""]}
+                self._child = self._spawn(python)
+            answer, self._fds = self._child.answer()
         except OSError as error:
-            return {"error": [f"ImportError: {error}", ""]}
+            answer = {"error": (f"ImportError: {error}", "")}
         finally:
-            self._stop_child()
+            if not answer.get("later"):
+                self._end_child()
+        self.missing = tuple(answer.get("missing", ()))
+        what, do = answer.get("error", ("", ""))
+        return what, do
 
-    def _spawn(self, python: str) -> None:
-        config = {
+    def _spawn(self, python: str) -> Child:
+        return Child(python, {
             "bpf": str(bpf_directory()), "cache": self.cache,
             "interfaces": [(name, name == "lo") for name in self.info.interfaces],
             "ports": sorted(self._ports), "ring_bytes": self._ring_bytes, "flows": FLOWS, "owners": OWNERS,
             "accept_pages": ACCEPT_PAGES, "fast_path": self._fast_path and preflight.has_fast_path(os.uname().release),
+            "eager": self.eager,
             "constants": {**btf.constants(), "SOURCES": sum(1 << how for how in self._sources)},
-        }
-        loader = str(Path(__file__).with_name("loader.py"))
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the child has ended
-        self._answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._child = subprocess.Popen(
-                [python, "-I", "-S", loader, str(theirs.fileno()), json.dumps(config)], pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors)
+        })
 
-    def _receive(self) -> dict[str, Any]:
-        self._answers.settimeout(LOAD_TIMEOUT_S)
-        answer: dict[str, Any] = {"more": True}
-        while answer.get("more"):
-            try:
-                data, fds, _, _ = socket.recv_fds(self._answers, 1 << 16, 253)
-            except TimeoutError:
-                return {"error": [f"the loader did not finish within {LOAD_TIMEOUT_S:g} s", ""]}
-            if not data:
-                return {}
-            answer = json.loads(data)
-            for name, fd in zip(answer.get("names", ()), fds, strict=True):
-                self._fds.setdefault(name, []).append(fd)
-        return answer
+    def _end_child(self, wait_s: float = child.EXIT_S) -> None:
+        loader, self._child = self._child, None
+        if loader is not None:
+            loader.end(wait_s)
 
-    def _stop_child(self) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            self._answers.close()
-            self._errors.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(CHILD_EXIT_S)
-            child.kill()
-            child.wait()
+    def _hear_child(self) -> None:
+        """Whether there is a fast path after all."""
+        told = self._child.later() if self._child is not None else None
+        if told is not None:
+            self.missing = tuple(told.get("missing", (FAST_PATH,)))  # it died without a word
+            self.info = self.info._replace(slow=FAST_PATH in self.missing)
+            self._end_child()
 
     def _map(self) -> None:
         self._packets = PacketSockets(self.info.interfaces, self._fds.pop("packets"))
@@ -274,21 +248,10 @@ class LiveSource:
         return tuple(counters)
 
     def _look_around(self) -> None:
+        self._hear_child()
         gone = self._packets.look()
         if gone == self.info.interfaces and not self.patient:
             raise HttptopError(f"interface {', '.join(gone)} has vanished",
                                "start again when it is back, or use -i any")
         if self._around.look(time.monotonic()) or gone != self.info.gone:
             self.info = self.info._replace(gone=gone, busy=self._around.busy, listening=self._around.listening)
-
-
-def _os_release() -> str:
-    with contextlib.suppress(OSError):
-        return Path("/etc/os-release").read_text(encoding="utf-8")
-    return ""
-
-
-def _last_line(errors: IO[bytes]) -> str:
-    errors.seek(0)
-    lines = [line.strip() for line in errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    return next((line for line in lines if "error" in line), lines[-1] if lines else "the loader died silently")

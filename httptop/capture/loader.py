@@ -3,8 +3,9 @@
 It is run as a script by whichever interpreter can import bcc (the distribution's, usually), so it needs nothing but
 the standard library of Python 3.8 and bcc. Arguments: the number of a SOCK_SEQPACKET fd, and a JSON object:
 {"bpf": directory, "cache": directory, "interfaces": [[name, is_loopback], ...], "ports": [n], "ring_bytes": n,
-"flows": n, "owners": n, "accept_pages": n, "fast_path": bool, "constants": {name: n}}.
-Answers: {"names": [...], "missing": [...], "more": bool} with as many fds, or {"error": [what, do]}.
+"flows": n, "owners": n, "accept_pages": n, "fast_path": bool, "eager": bool, "constants": {name: n}}.
+Answers: {"names": [...], "missing": [...], "more": bool, "later": bool} with as many fds, or {"error": [what, do]}.
+With "later" one more follows: {"missing": [...]}.
 
 What it leaves behind is held by those fds alone: when their last holder dies, so does all of it.
 
@@ -36,10 +37,12 @@ else:  # not by the package, which newer Pythons alone can import
 
 CLONE_NEWNS = 0x20000
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
+ATTACHED = ("accepted", "tracepoints", "packets")
 FDS_PER_MESSAGE = 200  # the kernel takes 253 (SCM_MAX_FD)
 TAIL_CALLED = ("http_deliver", "http_fast")  # by their place in the map of programs
+TAUGHT = ("templates", "cells", "strangers", "tracks")  # maps of the fast path
 # Those that user space reads, or that must stay open
-MAPS = ("heads", "counters", "programs", "owners", "templates", "cells", "strangers", "tracks", "settings")
+MAPS = ("heads", "counters", "programs", "owners", "settings", *TAUGHT)
 TRACEFS = "/sys/kernel/tracing"
 
 
@@ -74,11 +77,13 @@ class Loaded:
         self._key = image_cache.key(image_cache.texts_below(config["bpf"]), ours, flags, parts, *os.uname()[2:])
         self._directory = config["cache"]
         self._settings = {compiling.OWN_NETNS_MARK: os.stat("/proc/thread-self/ns/net").st_ino}
-        self._new: dict[str, Any] = {}
+        self.maps: dict[str, int] = {}
+        self.programs: dict[str, int] = {}
+        self._compiler: list[Any] = []
+        self._rest: Any = None
         if not self._from_cache():
-            image, compiler = compiling.compiled(config["bpf"], parts, flags)
-            self._load(image)
-            self._new = {"compiler": compiler, "image": image.as_json()}
+            self._image, self._rest, self._compiler = compiling.compiled(config["bpf"], parts, flags)
+            self._load(self._image)
 
     def _from_cache(self) -> bool:
         stored = image_cache.read(self._directory, self._key)
@@ -91,28 +96,39 @@ class Loaded:
         return True
 
     def _load(self, image: bytecode.Image) -> None:
-        self.maps = bytecode.create_maps(image)
-        self.programs = bytecode.load(image, self.maps, self._settings)
+        maps = {**bytecode.create_maps([m for m in image.maps if m.name not in self.maps]), **self.maps}
+        programs = bytecode.load(image, maps, self._settings)
+        self.maps, self.programs = maps, {**self.programs, **programs}
+        for number, name in enumerate(TAIL_CALLED):
+            if name in programs:
+                bytecode.update(maps["programs"], number, programs[name])
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the fast path is still being compiled."""
+        return self._rest is not None
+
+    def finish(self) -> list[str]:
+        """Wait for the fast path, and load it; the parts that are missing then.
+
+        All works without it, only at a higher price: a compiler may make of it what a kernel does not take.
+        """
+        rest, self._rest = self._rest, None
+        try:
+            if rest is not None:
+                image = rest()
+                self._image = self._image.joined(image)
+                self._load(image)
+        except (OSError, RuntimeError, ValueError):
+            self._compiler = []
+            self.maps = {name: fd for name, fd in self.maps.items() if name not in TAUGHT}
+            return list(compiling.FAST_PATH)
+        return []
 
     def keep(self) -> None:
         """Store what was compiled for the next time."""
-        if self._new:
-            image_cache.write(self._directory, self._key, self._new)
-
-
-def load(config: dict[str, Any]) -> tuple[Loaded, list[str]]:
-    """What can be loaded, and the parts that are missing in it.
-
-    All works without the fast path, only at a higher price: a compiler may make of it what a kernel does not take.
-    """
-    parts, missing = compiling.parts(present, fast_path=config["fast_path"])
-    try:
-        return Loaded(config, parts), missing
-    except (OSError, RuntimeError):
-        fewer = [name for name in parts if name not in compiling.FAST_PATH]
-        if fewer == parts:
-            raise
-    return Loaded(config, fewer), [*missing, *compiling.FAST_PATH]
+        if self._compiler:
+            image_cache.write(self._directory, self._key, {"compiler": self._compiler, "image": self._image.as_json()})
 
 
 def perf_rings(accepted_fd: int) -> list[int]:
@@ -157,17 +173,17 @@ def raw_tracepoints(programs: dict[str, int]) -> list[int]:
 def held(events: list[int]) -> list[int]:
     """Fewer fds that keep them, so that the program that has them ends at once; see bytecode.holder()."""
     try:
-        return [bytecode.holder(events)]
+        kept = bytecode.holder(events)
     except OSError:
         return events
+    for fd in events:
+        os.close(fd)
+    return [kept]
 
 
 def attach(config: dict[str, Any], loaded: Loaded) -> list[tuple[str, int]]:
     """[(name, fd), ...] of all that must stay open."""
     maps, programs = loaded.maps, loaded.programs
-    for number, name in enumerate(TAIL_CALLED):
-        if name in programs:
-            bytecode.update(maps["programs"], number, programs[name])
     filter_fd = programs["http_filter"]
     fds = [(name, maps[name]) for name in MAPS if name in maps]
     if "accepted" in maps:
@@ -183,12 +199,32 @@ def send(sock: socket.socket, message: dict[str, Any], fds: Iterable[int] = ()) 
     sock.sendmsg([json.dumps(message).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
 
 
-def hand_over(sock: socket.socket, fds: list[tuple[str, int]], missing: list[str]) -> None:
-    """All fds, in as many messages as they need."""
+def hand_over(sock: socket.socket, fds: list[tuple[str, int]], missing: list[str], *, later: bool) -> None:
+    """All fds, in as many messages as they need. `later`: one more message tells what is missing in the end."""
     for at in range(0, len(fds), FDS_PER_MESSAGE):
         part = fds[at : at + FDS_PER_MESSAGE]
         more = at + FDS_PER_MESSAGE < len(fds)
-        send(sock, {"names": [n for n, _ in part], "missing": missing, "more": more}, [fd for _, fd in part])
+        message = {"names": [n for n, _ in part], "missing": missing, "more": more, "later": later}
+        send(sock, message, [fd for _, fd in part])
+
+
+def start(sock: socket.socket, config: dict[str, Any]) -> None:
+    """Load, attach and hand over; at once, if that is wished, and what takes longest to compile afterwards."""
+    parts, missing = compiling.parts(present, fast_path=config["fast_path"])
+    loaded = Loaded(config, parts)
+    if not config["eager"]:
+        missing += loaded.finish()
+    fds = attach(config, loaded)
+    hand_over(sock, fds, missing, later=loaded.unfinished)
+    if loaded.unfinished:
+        for name, fd in fds:
+            if name in ATTACHED:  # so that all ends with whoever has them now
+                os.close(fd)
+        os.nice(compiling.NICE)  # nobody waits
+        missing += loaded.finish()
+        with contextlib.suppress(OSError):  # nobody is there any more: the next start has what was compiled
+            send(sock, {"missing": missing})
+    loaded.keep()
 
 
 def main() -> None:
@@ -198,10 +234,7 @@ def main() -> None:
         with contextlib.suppress(OSError, ValueError):  # maps count as locked memory before Linux 5.11
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         mount_tracefs()
-        config = json.loads(sys.argv[2])
-        loaded, missing = load(config)
-        hand_over(sock, attach(config, loaded), missing)
-        loaded.keep()
+        start(sock, json.loads(sys.argv[2]))
     except LoadError as error:
         sock.send(json.dumps({"error": error.args}).encode())
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent says it in one line

@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from httptop.capture import preflight
-from httptop.capture.live import bpf_directory, pythons
+from httptop.capture.child import ABSENT, pythons, without_bcc
+from httptop.capture.live import bpf_directory
 from httptop.counters import bpf
 from httptop.errors import MissingFeatureError
 
 TIMEOUT_S = 60.0  # on a busy machine the compiler waits for its turn
-ABSENT = ("ModuleNotFoundError: No module named 'bcc", "ImportError: ")
 
 
 class Loaded(NamedTuple):
@@ -42,7 +41,7 @@ def loaded(*, xdp: bool, link_header: bool) -> Iterator[Loaded]:
                 return
             if not answer["error"].startswith(ABSENT):
                 raise MissingFeatureError(f"cannot load the counter: {answer['error']}", _hint(xdp=xdp))
-    raise MissingFeatureError("no Python here can import BCC", preflight.install_hint(_os_release()))
+    raise without_bcc()
 
 
 def _hint(*, xdp: bool) -> str:
@@ -91,9 +90,3 @@ def _last_line(errors: IO[bytes]) -> str:
     errors.seek(0)
     lines = [line.strip() for line in errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
     return lines[-1] if lines else "the loader gave no answer"
-
-
-def _os_release() -> str:
-    with contextlib.suppress(OSError):
-        return Path("/etc/os-release").read_text(encoding="utf-8")
-    return ""

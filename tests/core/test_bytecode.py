@@ -120,8 +120,8 @@ def test_registers_are_read_where_they_are_known(monkeypatch: pytest.MonkeyPatch
 
 def test_what_another_process_makes(monkeypatch: pytest.MonkeyPatch) -> None:
     """It arrives whole."""
-    with imported(monkeypatch).beside(lambda: bytecode.Image([bytecode.Map("m", 2, 4, 8, 1, 0)], [])) as made:
-        assert made() == bytecode.Image([bytecode.Map("m", 2, 4, 8, 1, 0)], [])
+    made = imported(monkeypatch).beside(lambda: bytecode.Image([bytecode.Map("m", 2, 4, 8, 1, 0)], []))
+    assert made() == bytecode.Image([bytecode.Map("m", 2, 4, 8, 1, 0)], [])
 
 
 @pytest.mark.parametrize(("make", "said"), [
@@ -129,7 +129,8 @@ def test_what_another_process_makes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_another_process_cannot_make(monkeypatch: pytest.MonkeyPatch, make: Callable[[], object],
                                           said: str) -> None:
     """What went wrong there is said here."""
-    with pytest.raises(RuntimeError, match=said), imported(monkeypatch).beside(make) as made:
+    made = imported(monkeypatch).beside(make)
+    with pytest.raises(RuntimeError, match=said):
         made()
 
 
@@ -144,17 +145,18 @@ def test_another_process_hurries_when_it_is_waited_for(monkeypatch: pytest.Monke
         return bytecode.Image([], [])
 
     ours = priority()
-    with imported(monkeypatch).beside(make) as made:
-        until(lambda: any(child.nice() > ours for child in psutil.Process().children()), "it to begin")
-        assert made() == bytecode.Image([], [])
+    made = imported(monkeypatch).beside(make)
+    until(lambda: any(child.nice() > ours for child in psutil.Process().children()), "it to begin")
+    assert made() == bytecode.Image([], [])
 
 
 def test_another_process_keeps_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for us to close a pipe need not wait for it."""
     reading, writing = os.pipe()
-    with imported(monkeypatch).beside(lambda: time.sleep(60)):
-        os.close(writing)
-        assert select.select([reading], [], [], 10)[0] == [reading]
-        os.close(reading)
-        for child in psutil.Process().children():
-            child.kill()
+    imported(monkeypatch).beside(lambda: time.sleep(60))
+    os.close(writing)
+    assert select.select([reading], [], [], 10)[0] == [reading]
+    os.close(reading)
+    for child in psutil.Process().children():
+        child.kill()
+        child.wait()

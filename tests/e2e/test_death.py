@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from httptop.capture.live import CACHE
 from tests.support import bpf, load
 from tests.support.net import Site
 from tests.support.nginx import Nginx
@@ -93,6 +95,21 @@ def test_screen_quits_while_it_starts(wire: Site, after_s: float) -> None:
         time.sleep(after_s)  # the moment is what is being varied
         window.keys("q")
         assert window.wait_exit(3) == 0
+
+
+@pytest.mark.parametrize("how", ["q", signal.SIGTERM, signal.SIGKILL])
+def test_screen_ends_while_the_fast_path_is_compiled(wire: Site, how: str | signal.Signals) -> None:
+    """It shows what there is before; and it ends at once, whatever the loader child is at."""
+    shutil.rmtree(CACHE, ignore_errors=True)
+    with nothing_left() as sessions, terminal(wire.server.command(*HTTPTOP, "-i", "veth0")) as window:
+        sessions.append(window.pid)
+        window.wait_attached()
+        assert len(session_members(window.pid)) > 1, "the loader child should be at work"
+        if isinstance(how, str):
+            window.keys(how)
+        else:
+            os.kill(window.pid, how)
+        window.wait_exit(1)
 
 
 def test_screen_killed(wire: Site) -> None:

@@ -37,7 +37,7 @@ def load(program: bytecode.Program, maps: dict[str, int]) -> str:
 def main() -> None:
     """Say of each program what became of it."""
     image = bytecode.Image.from_json(json.loads(Path("/image.json").read_text(encoding="utf-8")))
-    maps = bytecode.create_maps(image)
+    maps = bytecode.create_maps(image.maps)
     for program in image.programs:
         print("httptop:", load(program, maps))
     print("httptop: done", flush=True)

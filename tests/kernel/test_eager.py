@@ -1,0 +1,159 @@
+"""The first start of a screen, which has to compile: open before the fast path is there, it loses nothing by that."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from httptop import worker
+from httptop.capture import live
+from httptop.capture.child import Child
+from httptop.capture.live import NICE, LiveSource
+from httptop.capture.system import identify
+from httptop.engine import Engine
+from httptop.records import Batch
+from httptop.snapshot import Snapshot
+from tests.support import bpf, load
+from tests.support.net import Namespace, namespace
+from tests.support.nginx import nginx
+from tests.support.poll import PATIENCE_S, until
+from tests.support.program import packet_sockets
+
+ADDRESS = "127.0.0.1"
+
+
+@contextlib.contextmanager
+def eager(cache: Path) -> Iterator[LiveSource]:
+    """Open, on lo of the calling thread's namespace."""
+    source = LiveSource(("lo",), keep_root=True)
+    source.cache, source.eager = str(cache), True
+    try:
+        source.open()
+        yield source
+    finally:
+        source.close()
+
+
+def pending(source: LiveSource) -> bool:
+    """Whether the fast path is yet to come."""
+    return source._child is not None
+
+
+def programs(source: LiveSource) -> set[str]:
+    """Names of all that run with the maps of the filter."""
+    maps = set().union(*(bpf.maps_of(program) for program in bpf.fd_objects(fds=source._fds["program"])))
+    return {bpf.name(program) for program in bpf.objects("prog") if bpf.maps_of(program) & maps}
+
+
+class Watch:
+    """Traffic that is watched: connections that come and go, and one that stays."""
+
+    def __init__(self, where: Namespace, port: int, source: LiveSource) -> None:
+        self.where, self.port, self.source, self.asked = where, port, source, 0
+        self.engine = Engine(source.info, source.epoch_offset_ns, identify, source.owner, board=source.board)
+        self.stays = http.client.HTTPConnection(ADDRESS, port)
+
+    def finish(self) -> Snapshot:
+        """The last one."""
+        self.stays.close()
+        return worker.finish(self.source, self.engine)
+
+    def until(self, enough: Callable[[Batch], bool]) -> None:
+        """Ask and look, until `enough` holds for what was seen."""
+        end_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end_s:
+            load.hammer(self.where, ADDRESS, self.port, 39, 4)
+            self.stays.request("GET", "/ok")
+            self.stays.getresponse().read()
+            self.asked += 40
+            self.engine.feed(self.source.read(0.0))
+            batch = self.source.look()
+            self.engine.feed(batch)
+            if enough(batch):
+                return
+        pytest.fail(f"not enough was seen of {self.asked} requests")
+
+
+def test_what_comes_later(tmp_path: Path) -> None:
+    """All is counted, whether by one path or by the other."""
+    with namespace() as where, nginx(tmp_path, where) as web, where.entered(), eager(tmp_path / "cache") as source:
+        assert pending(source)
+        assert "http_fast" not in programs(source)
+        watch = Watch(where, web.port, source)
+        watch.until(lambda _: not pending(source))
+        assert watch.asked > 40, "it should not have waited"
+        assert "http_fast" in programs(source)
+        watch.until(lambda batch: bool(batch.counted))
+        snapshot = watch.finish()
+    assert source.missing == ()
+    assert not source.info.slow
+    assert snapshot.totals.requests == snapshot.totals.responses == watch.asked
+    assert sum(cell.responses for cell in snapshot.cells if cell.path == "/ok") == watch.asked
+    assert not snapshot.lost
+    assert not snapshot.in_flight_total
+
+
+def test_the_child_meanwhile(tmp_path: Path) -> None:
+    """It has nothing attached, so that all ends with who watches; and the watched service comes first."""
+    with namespace() as where, where.entered(), eager(tmp_path / "cache") as source:
+        assert source._child is not None
+        child = psutil.Process(source._child._process.pid)
+        until(lambda: child.nice() == NICE, "it to go on", every_s=0.01)
+        attached = [kind for kind in open_files(child.pid) if kind.endswith(("[perf_event]", "bpf_link"))]
+        assert not attached
+        assert not packet_sockets(child.pid)
+        assert child.status() != psutil.STATUS_ZOMBIE
+
+
+def open_files(pid: int) -> list[str]:
+    """What kinds they are of."""
+    return [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+
+
+def test_the_next_one_has_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came later is kept as well, also when nobody waits for it any more: who has given up root cannot end it."""
+    monkeypatch.setattr(Child, "kill", lambda _: False)
+    with namespace() as where, where.entered():
+        with eager(tmp_path / "cache") as source:
+            child = source._child
+            assert child is not None
+        assert child._process.wait(60) == 0
+        assert list((tmp_path / "cache").iterdir())
+        with eager(tmp_path / "cache") as source:
+            assert not pending(source)
+            assert "http_fast" in programs(source)
+
+
+def test_what_never_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a fast path all is seen, and it is said that there is none."""
+    bpf_directory = tmp_path / "bpf"
+    shutil.copytree(live.bpf_directory(), bpf_directory)
+    tracks = bpf_directory / "tracks.c"
+    tracks.write_text("#error not this compiler\n" + tracks.read_text())
+    monkeypatch.setattr(live, "bpf_directory", lambda: bpf_directory)
+    with namespace() as where, nginx(tmp_path, where) as web, where.entered(), eager(tmp_path / "cache") as source:
+        assert not source.info.slow
+        watch = Watch(where, web.port, source)
+        watch.until(lambda _: not pending(source))
+        assert "http_fast.c" in source.missing
+        assert source.info.slow
+        watch.until(lambda _: True)
+        snapshot = watch.finish()
+    assert snapshot.totals.requests == snapshot.totals.responses == watch.asked
+    assert not snapshot.lost
+
+
+def test_the_compiler_dies(tmp_path: Path) -> None:
+    """As if it had said that there is no fast path."""
+    with namespace() as where, where.entered(), eager(tmp_path / "cache") as source:
+        assert pending(source)
+        source.abort()
+        until(lambda: source.read(0.0) is not None and not pending(source), "it to be missed")
+        assert source.info.slow
