@@ -23,6 +23,7 @@ import os
 import resource
 import socket
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ else:  # not by the package, which newer Pythons alone can import
 CLONE_NEWNS = 0x20000
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
 ATTACHED = ("accepted", "tracepoints", "packets")
+EAGER_PACKETS_PER_S = 60_000  # 15,000 exchanges of a packet each way on lo
 FDS_PER_MESSAGE = 200  # the kernel takes 253 (SCM_MAX_FD)
 TAIL_CALLED = ("http_deliver", "http_fast")  # by their place in the map of programs
 TAUGHT = ("templates", "cells", "strangers", "tracks")  # maps of the fast path
@@ -208,11 +210,24 @@ def hand_over(sock: socket.socket, fds: list[tuple[str, int]], missing: list[str
         send(sock, message, [fd for _, fd in part])
 
 
+def packets(names: Iterable[str]) -> int:
+    """How many went over these interfaces ("any": all), both ways, since they were made; those of `lo` count twice."""
+    with open("/proc/thread-self/net/dev", encoding="ascii", errors="replace") as file:
+        rows = [line.rpartition(":") for line in file]
+    return sum(int(row.split()[1]) + int(row.split()[9]) for name, colon, row in rows
+               if colon and (name.strip() in names or "any" in names))
+
+
 def start(sock: socket.socket, config: dict[str, Any]) -> None:
-    """Load, attach and hand over; at once, if that is wished, and what takes longest to compile afterwards."""
+    """Load, attach and hand over; at once, if that is wished, and what takes longest to compile afterwards.
+
+    Not so where there is more than can be read one by one: it would be lost until the fast path is there.
+    """
+    names = [name for name, _ in config["interfaces"]]
+    before, began_s = packets(names), time.monotonic()
     parts, missing = compiling.parts(present, fast_path=config["fast_path"])
     loaded = Loaded(config, parts)
-    if not config["eager"]:
+    if not config["eager"] or packets(names) - before > EAGER_PACKETS_PER_S * (time.monotonic() - began_s):
         missing += loaded.finish()
     fds = attach(config, loaded)
     hand_over(sock, fds, missing, later=loaded.unfinished)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -110,6 +112,26 @@ def test_the_child_meanwhile(tmp_path: Path) -> None:
         assert not attached
         assert not packet_sockets(child.pid)
         assert child.status() != psutil.STATUS_ZOMBIE
+
+
+def test_where_much_would_be_lost_it_waits(tmp_path: Path) -> None:
+    """More packets than can be HTTP that is read one by one: it is open when the fast path is there."""
+    with namespace() as where, flooded(where), where.entered(), eager(tmp_path / "cache") as source:
+        assert not pending(source)
+        assert "http_fast" in programs(source)
+        assert source.missing == ()
+
+
+@contextlib.contextmanager
+def flooded(where: Namespace) -> Iterator[None]:
+    """As many datagrams on lo as can be."""
+    flood = f"import socket\ns = socket.socket(type=socket.SOCK_DGRAM)\nwhile True: s.sendto(b'', ('{ADDRESS}', 9))"
+    process = subprocess.Popen(where.command(sys.executable, "-c", flood))
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def open_files(pid: int) -> list[str]:
