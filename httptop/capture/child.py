@@ -39,10 +39,9 @@ class Child:
             self._process = subprocess.Popen(
                 [python, "-I", "-S", loader, str(theirs.fileno()), json.dumps(config)], pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors)
-        self._fds: dict[str, list[int]] = {}
 
     def answer(self) -> tuple[dict[str, Any], dict[str, list[int]]]:
-        """What it says in the end, and the fds by name; {"error": [what, do]} if it failed."""
+        """What it says when all is attached, and the fds by name; {"error": [what, do]} if it failed."""
         self._answers.settimeout(LOAD_TIMEOUT_S)
         answer: dict[str, Any] = {"more": True}
         fds_of: dict[str, list[int]] = {}
@@ -59,7 +58,7 @@ class Child:
         return answer, fds_of
 
     def later(self) -> dict[str, Any] | None:
-        """What it has said since; None: nothing yet."""
+        """What it has said since; None: nothing yet; empty: it died."""
         self._answers.settimeout(0.0)
         try:
             data = self._answers.recv(_MESSAGE_BYTES)

@@ -133,6 +133,18 @@ class Loaded:
             image_cache.write(self._directory, self._key, {"compiler": self._compiler, "image": self._image.as_json()})
 
 
+def load(config: dict[str, Any]) -> tuple[Loaded, list[str]]:
+    """What can be loaded, and the parts that are missing in it: without the fast path's maps where there is no room."""
+    parts, missing = compiling.parts(present, fast_path=config["fast_path"])
+    try:
+        return Loaded(config, parts), missing
+    except (OSError, RuntimeError):
+        fewer = [name for name in parts if name not in compiling.FAST_PATH]
+        if fewer == parts:
+            raise
+    return Loaded(config, fewer), [*missing, *compiling.FAST_PATH]
+
+
 def perf_rings(accepted_fd: int) -> list[int]:
     """One for each CPU. The fd of the map must live on too: its entries vanish with the file that set them."""
     rings = []
@@ -225,21 +237,22 @@ def start(sock: socket.socket, config: dict[str, Any]) -> None:
     """
     names = [name for name, _ in config["interfaces"]]
     before, began_s = packets(names), time.monotonic()
-    parts, missing = compiling.parts(present, fast_path=config["fast_path"])
-    loaded = Loaded(config, parts)
+    loaded, missing = load(config)
     if not config["eager"] or packets(names) - before > EAGER_PACKETS_PER_S * (time.monotonic() - began_s):
         missing += loaded.finish()
     fds = attach(config, loaded)
-    hand_over(sock, fds, missing, later=loaded.unfinished)
-    if loaded.unfinished:
+    later = loaded.unfinished
+    hand_over(sock, fds, missing, later=later)
+    if later:
         for name, fd in fds:
             if name in ATTACHED:  # so that all ends with whoever has them now
                 os.close(fd)
         os.nice(compiling.NICE)  # nobody waits
         missing += loaded.finish()
-        with contextlib.suppress(OSError):  # nobody is there any more: the next start has what was compiled
-            send(sock, {"missing": missing})
     loaded.keep()
+    if later:
+        with contextlib.suppress(OSError):  # nobody is there any more
+            send(sock, {"missing": missing})
 
 
 def main() -> None:
