@@ -24,7 +24,7 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Loaded:
         self.maps: dict[str, int] = {}
         self.programs: dict[str, int] = {}
         self._compiler: list[Any] = []
-        self._rest: Any = None
+        self._rest: Callable[[], bytecode.Image] | None = None
         if not self._from_cache():
             self._image, self._rest, self._compiler = compiling.compiled(config["bpf"], parts, flags)
             self._load(self._image)
