@@ -19,7 +19,7 @@ from tests.support import bpf, load
 from tests.support.net import Site
 from tests.support.nginx import Nginx
 from tests.support.poll import until
-from tests.support.program import HTTPTOP, httptop, session_members
+from tests.support.program import HTTPTOP, compiler_held, httptop, session_members
 from tests.support.terminal import terminal
 
 WATCH = ("-i", "veth0", "-b", "--json", "-d", "0.2")
@@ -103,13 +103,14 @@ def test_screen_ends_while_the_fast_path_is_compiled(wire: Site, how: str | sign
     shutil.rmtree(CACHE, ignore_errors=True)
     with nothing_left() as sessions, terminal(wire.server.command(*HTTPTOP, "-i", "veth0")) as window:
         sessions.append(window.pid)
-        window.wait_attached()
-        assert len(session_members(window.pid)) > 1, "the loader child should be at work"
-        if isinstance(how, str):
-            window.keys(how)
-        else:
-            os.kill(window.pid, how)
-        window.wait_exit(1)
+        [loader] = until(psutil.Process(window.pid).children, "the loader child to begin")
+        with compiler_held(loader.pid):
+            window.wait_attached()
+            if isinstance(how, str):
+                window.keys(how)
+            else:
+                os.kill(window.pid, how)
+            window.wait_exit(1)
 
 
 def test_screen_killed(wire: Site) -> None:

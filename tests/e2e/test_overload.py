@@ -106,6 +106,7 @@ def test_overload(tmp_path: Path, writable: Path) -> None:
             for text in SAID:
                 window.wait_text(text)
             window.wait_gone("/s now")
+            window.wait_text(" 0 req/s")  # all that was asked is on the screen, also if nothing was lost in the end
             check_flooded(after := exported(window, writable), served)
 
             load.curl(here, "GET", web.url(ADDRESS), FRESH, TIMES)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -26,7 +27,7 @@ from tests.support import bpf, load
 from tests.support.net import Namespace, namespace
 from tests.support.nginx import nginx
 from tests.support.poll import PATIENCE_S, until
-from tests.support.program import packet_sockets
+from tests.support.program import compiler_held, packet_sockets
 
 ADDRESS = "127.0.0.1"
 
@@ -34,13 +35,31 @@ ADDRESS = "127.0.0.1"
 @contextlib.contextmanager
 def eager(cache: Path) -> Iterator[LiveSource]:
     """Open, on lo of the calling thread's namespace."""
-    source = LiveSource(("lo",), keep_root=True)
-    source.cache, source.eager = str(cache), True
-    try:
+    with contextlib.closing(LiveSource(("lo",), keep_root=True)) as source:
+        source.cache, source.eager = str(cache), True
         source.open()
         yield source
-    finally:
-        source.close()
+
+
+class Held(NamedTuple):
+    """Open, while the compiler of the fast path stands still."""
+
+    source: LiveSource
+    loader: psutil.Process
+    compiler: psutil.Process
+
+
+@contextlib.contextmanager
+def held(cache: Path) -> Iterator[Held]:
+    """As `eager`."""
+    with contextlib.closing(LiveSource(("lo",), keep_root=True)) as source:
+        source.cache, source.eager = str(cache), True
+        source.begin()
+        assert source._child is not None
+        loader = psutil.Process(source._child._process.pid)
+        with compiler_held(loader.pid) as compiler:
+            source.open()
+            yield Held(source, loader, compiler)
 
 
 def pending(source: LiveSource) -> bool:
@@ -85,12 +104,14 @@ class Watch:
 
 def test_what_comes_later(tmp_path: Path) -> None:
     """All is counted, whether by one path or by the other."""
-    with namespace() as where, nginx(tmp_path, where) as web, where.entered(), eager(tmp_path / "cache") as source:
-        assert pending(source)
+    with (namespace() as where, nginx(tmp_path, where) as web, where.entered(),
+          held(tmp_path / "cache") as (source, _, compiler)):
         assert "http_fast" not in programs(source)
         watch = Watch(where, web.port, source)
+        watch.until(lambda _: watch.asked >= 200)
+        assert pending(source)
+        compiler.resume()
         watch.until(lambda _: not pending(source))
-        assert watch.asked > 40, "it should not have waited"
         assert "http_fast" in programs(source)
         watch.until(lambda batch: bool(batch.counted))
         snapshot = watch.finish()
@@ -104,14 +125,10 @@ def test_what_comes_later(tmp_path: Path) -> None:
 
 def test_the_child_meanwhile(tmp_path: Path) -> None:
     """It has nothing attached, so that all ends with who watches; and the watched service comes first."""
-    with namespace() as where, where.entered(), eager(tmp_path / "cache") as source:
-        assert source._child is not None
-        child = psutil.Process(source._child._process.pid)
-        until(lambda: child.nice() == NICE, "it to go on", every_s=0.01)
-        attached = [kind for kind in open_files(child.pid) if kind.endswith(("[perf_event]", "bpf_link"))]
-        assert not attached
-        assert not packet_sockets(child.pid)
-        assert child.status() != psutil.STATUS_ZOMBIE
+    with namespace() as where, where.entered(), held(tmp_path / "cache") as (_, loader, _):
+        until(lambda: loader.nice() == NICE, "it to go on")
+        assert not [kind for kind in open_files(loader.pid) if kind.endswith(("[perf_event]", "bpf_link"))]
+        assert not packet_sockets(loader.pid)
 
 
 def test_where_much_would_be_lost_it_waits(tmp_path: Path) -> None:
@@ -174,8 +191,9 @@ def test_what_never_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_compiler_dies(tmp_path: Path) -> None:
     """As if it had said that there is no fast path."""
-    with namespace() as where, where.entered(), eager(tmp_path / "cache") as source:
+    with namespace() as where, where.entered(), held(tmp_path / "cache") as (source, _, compiler):
         assert pending(source)
         source.abort()
+        compiler.resume()
         until(lambda: source.read(0.0) is not None and not pending(source), "it to be missed")
         assert source.info.slow

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.support.net import Namespace
 from tests.support.poll import PATIENCE_S, until
 
@@ -49,6 +51,18 @@ def effective_capabilities(pid: int) -> int:
 def attached(pid: int, sockets: int = 1) -> bool:
     """Whether httptop `pid` captures: it got its packet sockets and has given up its privileges."""
     return packet_sockets(pid) >= sockets and effective_capabilities(pid) == 0
+
+
+@contextlib.contextmanager
+def compiler_held(loader: int) -> Iterator[psutil.Process]:
+    """What compiles the fast path for a loader child, which stands still until it is resumed or the context ends."""
+    compiler = until(lambda: next(iter(psutil.Process(loader).children()), None), "the loader to compile")
+    compiler.suspend()
+    try:
+        yield compiler
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            compiler.resume()
 
 
 def session_members(session: int) -> list[int]:
