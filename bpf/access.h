@@ -2,8 +2,8 @@
 /*
  * The one place where the programs that see packets differ: what a packet is to them, how long it is, and how bytes are
  * taken out of it (0: all of them). To a socket filter it begins with the network header, to tc and XDP with the Ethernet
- * header. look() does what LOAD does, and says where the bytes can be read: `into`, or for tc and XDP, if possible, where
- * they lie, which costs half as much as a call.
+ * header, if there is one. look() does what LOAD does, and says where the bytes can be read: `into`, or where IN_PLACE holds
+ * (tc and XDP: a socket filter may not look into a packet), if possible, where they lie, which costs half as much as a call.
  */
 #pragma once
 
@@ -20,30 +20,52 @@ static long (*xdp_load)(struct xdp_md *packet, __u32 at, void *into, __u32 n) = 
 #define LOAD(packet, at, into, n) bpf_skb_load_bytes(packet, at, into, n)
 #endif
 
-#ifdef IN_PLACE
-#define NEAR 256 /* a bound for the verifier, behind all headers but strange ones */
+#define ETHERNET 14 /* bytes of its header */
+#define NEAR 256    /* a bound for the verifier, behind all headers but strange ones */
+
+#ifdef PLACE_MARK
+enum place { PLACE_SOCKET, PLACE_TCX };
+
+/* Where this program was loaded for. The loader puts that in the place of the mark: so one program, compiled once, serves all,
+ * and the kernel leaves out what is for the others. */
+static __always_inline __u64 place(void)
+{
+	__u64 place;
+
+	asm("%0 = %1 ll" : "=r"(place) : "i"(PLACE_MARK));
+	return place;
+}
+
+static __always_inline __u32 network_header(void)
+{
+	return place() == PLACE_SOCKET ? 0 : ETHERNET;
+}
+
+/* To a packet socket: keep none of it. To tcx: TCX_NEXT, others say what becomes of the packet. */
+static __always_inline int verdict(void)
+{
+	return place() == PLACE_SOCKET ? 0 : -1;
+}
+#endif
 
 static __always_inline int look(PACKET *packet, __u64 at, void *into, __u32 n, const void **where)
 {
+	*where = into;
+#ifdef IN_PLACE
+	if (!IN_PLACE || at >= NEAR)
+		return LOAD(packet, at, into, n);
 	const __u8 *begin = (void *)(long)packet->data, *end = (void *)(long)packet->data_end;
 
-	*where = into;
-	if (at >= NEAR)
-		return LOAD(packet, at, into, n);
 	asm volatile("" : "+r"(at)); /* Linux 5.8 forgets what it knew of a number that lay on the stack meanwhile */
 	begin += at & (NEAR - 1);
 	if (begin + n > end)
 		return LOAD(packet, at, into, n);
 	*where = begin;
 	return 0;
-}
 #else
-static __always_inline int look(PACKET *packet, __u64 at, void *into, __u32 n, const void **where)
-{
-	*where = into;
 	return LOAD(packet, at, into, n);
-}
 #endif
+}
 
 /* `n`, of which the verifier knows nothing any more: else it looks at what follows once for each place that it can be. */
 static __always_inline __u32 somewhere(PACKET *packet, __u32 n)

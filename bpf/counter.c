@@ -8,7 +8,7 @@
  *
  * Both programs run with softirqs off: a row of counts that belongs to one CPU has one writer.
  */
-#define IN_PLACE /* these programs may look into a packet, a socket filter may not */
+#define IN_PLACE 1
 #include "packet.h"
 #include "heads.h"
 
@@ -114,8 +114,8 @@ static __always_inline void count(PACKET *packet, __be16 protocol, __u32 at, __u
 		((__u64 *)row)[counter]++;
 }
 
-#define ETHERNET 14 /* bytes of its header; its last two say what follows */
 
+/* The last two bytes of its header say what follows. */
 static __always_inline void count_ethernet(PACKET *packet, __u32 way)
 {
 	__be16 copy = 0;

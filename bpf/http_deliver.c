@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The other half of the socket filter: a segment that begins like a message, or continues one that is followed, or ends
+ * The other half of the filter: a segment that begins like a message, or continues one that is followed, or ends
  * a flow. Count it, remember what is needed to know the next one, and send it through the ring.
  *
  * Counting comes before the ring is tried: totals are exact even when records are lost.
@@ -109,19 +109,6 @@ static __always_inline __u32 classify(struct scratch *scratch)
 	if (scratch->followed && (kind == KIND_NONE || kind == KIND_PARTIAL))
 		kind = KIND_MORE;
 	return kind;
-}
-
-/* Whether this head was seen before; remembers it if not. */
-static __always_inline int seen_before(struct direction *d, __u32 seq)
-{
-#pragma unroll
-	for (int i = 0; i < RECENT_HEADS; i++)
-		if (i < d->heads && d->recent[i] == seq)
-			return 1;
-	d->recent[d->heads & (RECENT_HEADS - 1)] = seq;
-	/* beyond the first round only the position matters: keep it in range for ever */
-	d->heads = d->heads >= 2 * RECENT_HEADS - 1 ? RECENT_HEADS : d->heads + 1;
-	return 0;
 }
 
 static __always_inline void after_request(struct sighting *s, const struct direction *peer, __u32 flags)
@@ -272,7 +259,7 @@ static __always_inline void send_end(struct __sk_buff *skb, struct sighting *s)
 	send(s, 0);
 }
 
-int http_deliver(struct __sk_buff *skb)
+static __always_inline void deliver_packet(struct __sk_buff *skb)
 {
 	struct sighting s = {};
 	__u32 zero = 0, cpu = bpf_get_smp_processor_id();
@@ -280,7 +267,7 @@ int http_deliver(struct __sk_buff *skb)
 
 	s.scratch = scratches.lookup(&zero);
 	if (!s.scratch || !row)
-		return 0;
+		return;
 	s.counters = row->n;
 	if (s.scratch->loaded != s.scratch->segment.available) /* else all of it is there */
 		s.scratch->loaded = load_data(skb, s.scratch, 0);
@@ -288,12 +275,17 @@ int http_deliver(struct __sk_buff *skb)
 	struct segment *g = &s.scratch->segment;
 	struct flow *flow = flows.lookup(&g->flow);
 	if (flow && flow->opaque)
-		return 0;
+		return;
 	s.flow = flow && flow->tracked ? 0 : flow;
 	s.scratch->followed = s.flow && g->payload_len && follows(s.flow, g->from, g->seq);
 	if (s.scratch->loaded)
 		see_payload(skb, &s);
 	if (s.flow && (g->tcp_flags & (TCP_FIN | TCP_RST)))
 		send_end(skb, &s);
-	return 0;
+}
+
+int http_deliver(struct __sk_buff *skb)
+{
+	deliver_packet(skb);
+	return verdict();
 }

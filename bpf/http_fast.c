@@ -60,13 +60,6 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	send(s, 0);
 }
 
-/* A head where a body was announced, which its sender does not send, as the answer was there before it. */
-static __always_inline int sends_no_body(const struct track *t, const struct segment *g)
-{
-	return g->from == t->client && !t->asked && t->body && g->seq + t->body == t->next[g->from & 1] &&
-	       (__s32)(g->ack - t->response) > 0;
-}
-
 /* What becomes of a segment. */
 enum verdict {
 	V_PASS,     /* as if there were no track */
@@ -96,8 +89,7 @@ static __always_inline int can_leave(struct segment *g)
 	return 1;
 }
 
-static __always_inline enum verdict judge_request(struct __sk_buff *skb, struct scratch *scratch, struct track *t,
-						  struct settings *set)
+static __always_inline enum verdict judge_request(struct scratch *scratch, struct track *t)
 {
 	struct segment *g = &scratch->segment;
 	__u32 client = g->from & 1;
@@ -109,9 +101,6 @@ static __always_inline enum verdict judge_request(struct __sk_buff *skb, struct 
 		return !fast ? V_PASS : sends_no_body(t, g) ? V_ODD : V_DONE;
 	if (t->asked || scratch->counter == COUNT_CONNECT || (fast && t->client != client))
 		return V_SHUN;
-	scratch->template = template_of(skb, scratch, set);
-	READ_BACK();
-	fast = t->state == TRACK_FAST; /* read again: the verifier would look at all between twice */
 	if (scratch->template && !scratch->detail && (t->ready & 3) == 3 && t->client == client && g->seq == t->next[client] &&
 	    g->ack == t->next[!client] && (fast || can_leave(g)))
 		return V_REQUEST;
@@ -135,7 +124,7 @@ static __always_inline enum verdict judge_response(struct __sk_buff *skb, struct
 	s->scratch->answer = template ? answer_of(skb, s->scratch, template, number, set) : 0;
 	READ_BACK();
 	struct cell *cell = s->scratch->answer ? cell_of(s->scratch, t, set) : 0;
-	fast = t->state == TRACK_FAST; /* read again, as there */
+	fast = t->state == TRACK_FAST; /* read again: the verifier would look at all between twice */
 	return fast && cell && add(s->scratch, cell, set) ? V_ADDED : V_ANSWERED;
 }
 
@@ -156,7 +145,7 @@ static __always_inline enum verdict judge(struct __sk_buff *skb, struct sighting
 	if (t->ready & OPEN && t->state == TRACK_FAST && g->from != t->client)
 		return V_DONE; /* of its body */
 	if (kind == KIND_REQUEST)
-		return judge_request(skb, s->scratch, t, set);
+		return judge_request(s->scratch, t);
 	if (kind == KIND_RESPONSE)
 		return judge_response(skb, s, t, set);
 	int ends = !!(g->tcp_flags & (TCP_FIN | TCP_RST));
@@ -217,18 +206,6 @@ static __always_inline void answered(struct scratch *scratch, struct track *t)
 	t->next[g->from & 1] = g->seq + scratch->length;
 }
 
-/* Whether a segment that changes nothing has been seen before, and is no part of a body that looks like a head. */
-static __always_inline int comes_again(struct scratch *scratch, struct track *t)
-{
-	struct segment *g = &scratch->segment;
-
-	if (g->from != t->client)
-		return scratch->kind == KIND_RESPONSE && (__s32)(g->seq - t->response) <= 0;
-	if ((__s32)(g->seq - (t->next[t->client & 1] - t->length)) <= 0)
-		return scratch->kind == KIND_REQUEST;
-	return t->asked && more_of_body(g);
-}
-
 /* 1: nothing is left to do. */
 static __always_inline int act(struct __sk_buff *skb, struct sighting *s, struct track *t, enum verdict verdict)
 {
@@ -271,7 +248,7 @@ static __always_inline int act(struct __sk_buff *skb, struct sighting *s, struct
 	return held;
 }
 
-int http_fast(struct __sk_buff *skb)
+static __always_inline void follow_packet(struct __sk_buff *skb)
 {
 	struct sighting s = {};
 	__u32 zero = 0, cpu = bpf_get_smp_processor_id();
@@ -280,10 +257,15 @@ int http_fast(struct __sk_buff *skb)
 
 	s.scratch = scratches.lookup(&zero);
 	if (!s.scratch || !row || !set)
-		return 0;
+		return;
 	s.counters = row->n;
 	struct segment *g = &s.scratch->segment;
-	struct track *t = track_of(s.scratch, set, g->tcp_flags & TCP_SYN || s.scratch->kind == KIND_REQUEST);
+	int asks = s.scratch->kind == KIND_REQUEST;
+	if (asks) { /* before its track is needed, which is on its way: see touch_track() */
+		s.scratch->template = template_of(skb, s.scratch, set);
+		READ_BACK();
+	}
+	struct track *t = track_of(s.scratch, set, g->tcp_flags & TCP_SYN || asks);
 	if (!t && s.scratch->asked_ns == TAKEN && s.scratch->tries++ < TRIES)
 		programs.call(skb, PROGRAM_FAST); /* once more */
 	if (t) {
@@ -292,9 +274,14 @@ int http_fast(struct __sk_buff *skb)
 		int done = act(skb, &s, t, s.scratch->verdict);
 		unlock(s.scratch, t);
 		if (done)
-			return 0;
+			return;
 	}
 	if (s.scratch->wanted || (t && g->tcp_flags & (TCP_FIN | TCP_RST)))
 		programs.call(skb, PROGRAM_DELIVER);
-	return 0;
+}
+
+int http_fast(struct __sk_buff *skb)
+{
+	follow_packet(skb);
+	return verdict();
 }

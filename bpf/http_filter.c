@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The socket filter. It sees each packet of an interface and decides early: nothing to us (most packets), or something
- * for http_deliver.c, which it tail-calls. It never keeps a packet.
+ * The filter. It sees each packet of an interface and decides early: nothing to us (most packets), or something for
+ * http_deliver.c, which it tail-calls. It never keeps a packet, nor keeps one from going its way.
+ *
+ * It is loaded for one of several places (access.h): tcx, or a packet socket.
  *
  * Two programs and not one: the second is verified from one state, with all that it needs in the scratch; as one
  * program the verifier would walk its loops once for every way that leads to them, and give up.
- * A socket filter runs with softirqs off, so a row of counters that belongs to one CPU has one writer.
+ * In either place it runs with softirqs off, so a row of counters that belongs to one CPU has one writer.
  */
+#define IN_PLACE (place() != PLACE_SOCKET)
 #include <uapi/linux/if_packet.h>
 #include "packet.h"
+#include "flow.h"
 #include "heads.h"
 #include "hash.h"
 
 #define MMAPABLE 1024 /* BPF_F_MMAPABLE: counters are read without a system call, so without any privilege */
-#define AGAIN_MAX (1 << 20) /* from further back it is another connection, whose beginning was not seen */
 #define START_BYTES 32      /* by which most is told apart */
 #define NO_WAKEUP 1         /* BPF_RB_NO_WAKEUP: user space reads on a timer */
 #define WAKEUP 2            /* BPF_RB_FORCE_WAKEUP */
@@ -21,35 +24,6 @@
 
 struct counters {
 	__u64 n[COUNTERS];
-};
-
-/* What is known of the bytes that one endpoint sends. What it sends may come while its peer's is looked at by another CPU:
- * so each writes into its own, and only reads the other one's. */
-struct direction {
-	__u32 recent[RECENT_HEADS]; /* sequence numbers of its last heads */
-	__u32 heads;                /* how many there were */
-	__u32 first;                /* the first byte that was delivered */
-	__u32 next;                 /* behind the furthest one */
-	__u32 budget;               /* how many more bytes are followed */
-	__u32 taken;                /* the last head that http_fast.c has counted, if the flow says so */
-	__u16 answers;              /* how many final responses it has sent */
-	__u16 answers_then;         /* of its peer, when `budget` and `asking` were set: by the next one they are void */
-	__u8 asking;                /* it sent a request */
-	__u8 started;               /* `first` and `next` are known */
-	__u8 pad[2];
-};
-
-struct flow {
-	struct direction dir[2];
-	__u32 expected; /* with `resumed`: where the server's next message begins */
-	__u8 pipelined; /* requests were sent ahead of responses: both directions are followed */
-	__u8 opaque;    /* TLS or HTTP/2: left alone */
-	__u8 lost;      /* a record did not fit into the ring */
-	__u8 taken;     /* http_fast.c was in charge, up to `taken` of each direction */
-	__u8 resumed;   /* and no record has told so yet */
-	__u8 client;    /* with `resumed`: the endpoint that asks */
-	__u8 tracked;   /* http_fast.c is in charge, and a request's body is yet to come; else nothing is known */
-	__u8 pad;
 };
 
 /* What is hashed as it is: the first bytes, and the Host. Multiples of 8. */
@@ -91,44 +65,6 @@ BPF_RINGBUF_OUTPUT(heads, RING_PAGES);
 BPF_PROG_ARRAY(programs, 2);
 
 enum program { PROGRAM_DELIVER, PROGRAM_FAST };
-
-/* A final response has come since. */
-static __always_inline int answered_since(const struct direction *d, const struct direction *peer)
-{
-	return d->answers_then != peer->answers;
-}
-
-/* It sent a request and has no final response yet. */
-static __always_inline int awaits(const struct direction *d, const struct direction *peer)
-{
-	return d->asking && !answered_since(d, peer);
-}
-
-static __always_inline int follows(const struct flow *flow, __u32 from, __u32 seq)
-{
-	const struct direction *d = &flow->dir[from & 1], *peer = &flow->dir[!(from & 1)];
-
-	return d->budget && (flow->pipelined || !answered_since(d, peer)) && seq - d->next + SEGMENT_MAX <= 2 * SEGMENT_MAX;
-}
-
-/* So many of the next bytes are followed. */
-static __always_inline void follow(struct direction *d, const struct direction *peer, __u32 bytes)
-{
-	__u16 answers = peer->answers;
-
-	if (d->answers_then != answers)
-		d->asking = 0;
-	d->answers_then = answers;
-	d->budget = bytes;
-}
-
-/* One of the heads that http_fast.c has counted, again. It remembers no more of them than the last one. */
-static __always_inline int was_taken(const struct flow *flow, const struct direction *d, __u32 seq)
-{
-	__s32 ahead = seq - d->taken;
-
-	return flow->taken && ahead <= 0 && ahead > -AGAIN_MAX;
-}
 
 /* The first record after http_fast.c: where it left off. */
 static __always_inline void tell_resumed(struct record *record, const struct flow *flow)
@@ -178,8 +114,10 @@ BPF_F_TABLE("array", u32, struct template, templates, TEMPLATES_MAX, MMAPABLE);
 BPF_F_TABLE("array", u32, struct cell, cells, CELLS_MAX, MMAPABLE);
 BPF_F_TABLE("array", u32, struct stranger, strangers, STRANGERS_MAX, MMAPABLE);
 
-/* A track is a cache line that goes back and forth between the CPUs of both ends. Written to ahead of time, it comes while
- * all is made ready for it. A byte that nobody reads: it is not locked yet, and may be another flow's. */
+/* A track is a cache line that goes back and forth between the CPUs of both ends, and most of the time of an exchange is
+ * spent waiting for it. Written to ahead of time, it comes while the head is hashed. Not before the payload is copied: what a
+ * copy has written is read back once all that was written before it is in the cache. A byte that nobody reads: it is not
+ * locked yet, and may be another flow's. */
 static __always_inline void touch_track(struct scratch *scratch, const struct segment *g)
 {
 	__u32 zero = 0;
@@ -272,29 +210,34 @@ static __always_inline void begin(struct segment *g)
 		flows.delete(&g->flow);
 }
 
-int http_filter(struct __sk_buff *skb)
+static __always_inline void see_packet(struct __sk_buff *skb)
 {
 	struct segment segment = {};
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct counters *row = counters.lookup(&cpu);
 
-	/* lo shows each packet twice, going out and coming in */
+	/* to a packet socket lo shows each packet twice, going out and coming in */
 	if (!row || (skb->ifindex == LOOPBACK && skb->pkt_type == PACKET_OUTGOING))
-		return 0;
+		return;
 	row->n[WORK_PACKETS]++;
-	enum walked walked = walk(skb, skb->protocol, 0, &segment);
+	enum walked walked = walk(skb, skb->protocol, network_header(), &segment);
 	if (walked == WALK_FRAGMENT)
 		row->n[SKIP_FRAGMENTS]++;
 	if (walked == WALK_MALFORMED)
 		row->n[SKIP_MALFORMED]++;
 	if (walked != WALK_SEGMENT)
-		return 0;
+		return;
 	if (!segment.payload_len && !(segment.tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)))
-		return 0;
+		return;
 	if (!PORT_WANTED(bpf_ntohs(segment.flow.port[0])) && !PORT_WANTED(bpf_ntohs(segment.flow.port[1])))
-		return 0;
+		return;
 	if (segment.tcp_flags & TCP_SYN)
 		begin(&segment);
 	see_segment(skb, &segment, row->n);
-	return 0;
+}
+
+int http_filter(struct __sk_buff *skb)
+{
+	see_packet(skb);
+	return verdict();
 }

@@ -162,3 +162,22 @@ static __always_inline int more_of_body(struct segment *g)
 	client->next = end;
 	return 0;
 }
+
+/* Whether a segment that changes nothing has been seen before, and is no part of a body that looks like a head. */
+static __always_inline int comes_again(struct scratch *scratch, struct track *t)
+{
+	struct segment *g = &scratch->segment;
+
+	if (g->from != t->client)
+		return scratch->kind == KIND_RESPONSE && (__s32)(g->seq - t->response) <= 0;
+	if ((__s32)(g->seq - (t->next[t->client & 1] - t->length)) <= 0)
+		return scratch->kind == KIND_REQUEST;
+	return t->asked && more_of_body(g);
+}
+
+/* A head where a body was announced, which its sender does not send, as the answer was there before it. */
+static __always_inline int sends_no_body(const struct track *t, const struct segment *g)
+{
+	return g->from == t->client && !t->asked && t->body && g->seq + t->body == t->next[g->from & 1] &&
+	       (__s32)(g->ack - t->response) > 0;
+}

@@ -14,7 +14,7 @@ import struct
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 _MACHINE = os.uname().machine
 _SYS_BPF = {"x86_64": 321, "s390x": 351, "ppc64le": 361}.get(_MACHINE, 280)
@@ -22,13 +22,15 @@ _SYS_PERF_EVENT_OPEN = {"x86_64": 298, "s390x": 331, "ppc64le": 319}.get(_MACHIN
 _IOC_NONE, _IOC_WRITE = (1 << 29, 4 << 29) if _MACHINE == "ppc64le" else (0, 1 << 30)
 _PERF_ENABLE, _PERF_SET_BPF = _IOC_NONE | 0x2400, _IOC_WRITE | 0x42408
 
-SOCKET_FILTER, TRACEPOINT, RAW_TRACEPOINT = 1, 5, 17  # enum bpf_prog_type
+SOCKET_FILTER, SCHED_CLS, TRACEPOINT, RAW_TRACEPOINT = 1, 3, 5, 17  # enum bpf_prog_type
+INGRESS, EGRESS = 46, 47  # enum bpf_attach_type: of tcx
 PERF_EVENT_ARRAY = 4  # enum bpf_map_type
-_MAP_CREATE, _MAP_UPDATE, _PROG_LOAD, _RAW_TRACEPOINT_OPEN = 0, 2, 5, 17  # enum bpf_cmd
+_MAP_CREATE, _MAP_UPDATE, _PROG_LOAD, _RAW_TRACEPOINT_OPEN, _LINK_CREATE = 0, 2, 5, 17, 28  # enum bpf_cmd
 _PERF_TRACEPOINT, _PERF_SOFTWARE, _BPF_OUTPUT = 2, 1, 10
 _SAMPLE_RAW = 1 << 10
 _NO_WAKEUP = 1 << 30  # events before a reader is woken: ours looks by itself
 _CLOEXEC = 8  # PERF_FLAG_FD_CLOEXEC
+_BEFORE = 1 << 3  # BPF_F_BEFORE: with nothing named, before all others
 _LOG_BYTES = 1 << 20
 
 _LOAD_64 = 0x18  # BPF_LD | BPF_IMM | BPF_DW: two instructions' room for a constant of 64 bits
@@ -37,6 +39,7 @@ _INSTRUCTION = struct.Struct("=BBhi")
 _JUMPS, _ALWAYS, _CALL, _EXIT = (5, 6), 0x05, 0x85, 0x95  # two classes of instructions, and three of them
 
 _libc = ctypes.CDLL(None, use_errno=True)
+Key = TypeVar("Key")
 
 
 class Map(NamedTuple):
@@ -164,19 +167,27 @@ def create_maps(maps: Iterable[Map]) -> dict[str, int]:
     return {m.name: _bpf(_MAP_CREATE, struct.pack("=7I16s", *m[1:], 0, 0, m.name.encode()[:15])) for m in maps}
 
 
-def load(image: Image, maps: dict[str, int], settings: dict[int, int]) -> dict[str, int]:
-    """{name: fd} of the programs; `maps`: {name: fd}; `settings`: constants of 64 bits -> their values for this run."""
-    loaded: dict[str, int] = {}
+class Job(NamedTuple):
+    """A program to be loaded; `maps`: {name: fd}; `settings`: constants of 64 bits -> their values."""
+
+    program: Program
+    maps: dict[str, int]
+    settings: dict[int, int]
+
+
+def load(jobs: dict[Key, Job]) -> dict[Key, int]:
+    """The fds of the programs."""
+    loaded: dict[Key, int] = {}
     errors: list[Exception] = []
 
-    def load_one(which: Program) -> None:
+    def load_one(key: Key) -> None:
         try:
-            loaded[which.name] = _load(which, maps, settings)
+            loaded[key] = _load(jobs[key])
         except Exception as error:  # noqa: BLE001 - raised below
             errors.append(error)
 
     # The verifier takes 40 to 100 ms for each of the large ones, and lets other threads go on.
-    threads = [threading.Thread(target=load_one, args=(which,)) for which in image.programs]
+    threads = [threading.Thread(target=load_one, args=(key,)) for key in jobs]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -186,11 +197,11 @@ def load(image: Image, maps: dict[str, int], settings: dict[int, int]) -> dict[s
     return loaded
 
 
-def _load(which: Program, maps: dict[str, int], settings: dict[int, int]) -> int:
-    code = bytearray(which.code)
+def _load(job: Job) -> int:
+    which, code = job.program, bytearray(job.program.code)
     for number, name in which.maps:
-        _put(code, number, maps[name])
-    for mark, value in settings.items():
+        _put(code, number, job.maps[name])
+    for mark, value in job.settings.items():
         put_setting(code, mark, value)
     instructions = ctypes.create_string_buffer(bytes(code), len(code))
     licence = ctypes.create_string_buffer(b"GPL")
@@ -241,6 +252,11 @@ def raw_tracepoint(name: str, program_fd: int) -> int:
     """The fd of a link that runs the program with the tracepoint's own arguments; closing it takes no time."""
     text = ctypes.create_string_buffer(name.encode())
     return _bpf(_RAW_TRACEPOINT_OPEN, struct.pack("=QI4x", ctypes.addressof(text), program_fd))
+
+
+def tcx_link(ifindex: int, program_fd: int, way: int) -> int:
+    """The fd of a link that shows the program what goes one `way` (enum bpf_attach_type), before others."""
+    return _bpf(_LINK_CREATE, struct.pack("=4I16x", program_fd, ifindex, way, _BEFORE))
 
 
 def perf_ring(cpu: int) -> int:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -53,19 +53,19 @@ class Child:
             if not data:
                 return {"error": [_last_line(self._errors), ""]}, fds_of
             answer = json.loads(data)
-            for name, fd in zip(answer.get("names", ()), fds, strict=True):
-                fds_of.setdefault(name, []).append(fd)
+            for name, some in _by_name(answer, fds).items():
+                fds_of.setdefault(name, []).extend(some)
         return answer, fds_of
 
-    def later(self) -> dict[str, Any] | None:
-        """What it has said since; None: nothing yet; empty: it died."""
+    def later(self) -> tuple[dict[str, Any], dict[str, list[int]]] | None:
+        """What it has said since, as `answer`; None: nothing yet; empty: it died."""
         self._answers.settimeout(0.0)
         try:
-            data = self._answers.recv(_MESSAGE_BYTES)
+            data, fds, _, _ = socket.recv_fds(self._answers, _MESSAGE_BYTES, 253)
         except BlockingIOError:
             return None
         told: dict[str, Any] = json.loads(data or "{}")
-        return told
+        return told, _by_name(told, fds)
 
     def kill(self) -> bool:
         """Whether that is still allowed: else it ends when it finds that nobody listens."""
@@ -91,6 +91,13 @@ def without_bcc() -> MissingFeatureError:
     with contextlib.suppress(OSError):
         release = Path("/etc/os-release").read_text(encoding="utf-8")
     return MissingFeatureError("no Python here can import BCC", preflight.install_hint(release))
+
+
+def _by_name(answer: Mapping[str, Any], fds: Sequence[int]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for name, fd in zip(answer.get("names", ()), fds, strict=True):
+        found.setdefault(name, []).append(fd)
+    return found
 
 
 def _last_line(errors: IO[bytes]) -> str:

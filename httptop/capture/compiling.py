@@ -27,6 +27,8 @@ REGISTERS_ADDRESS = {"x86_64": 104, "aarch64": 8}  # of a system call's second a
 TRACEPOINT_PREFIX = "tracepoint__"  # and CATEGORY__EVENT, as BCC's TRACEPOINT_PROBE names them
 RAW_TRACEPOINT_PREFIX = "raw_tracepoint__"  # and EVENT
 OWN_NETNS_MARK = 0x485454501D0E7151  # in process.c: the inode of our network namespace, known when it is loaded
+PLACE_MARK = 0x485454502D1C9A37  # in access.h: where it is loaded for
+CALLEES = "programs"  # the map of those that are tail-called
 
 # No debug information, and LLVM's passes once: clang would run them, and then BCC does so again. A third of the work.
 LESS_WORK = ("-g0", "-Xclang", "-disable-llvm-passes")
@@ -64,6 +66,7 @@ def flags(config: dict[str, Any]) -> list[str]:
         "FLOWS_MAX": config["flows"],
         "OWNERS_MAX": config["owners"],
         "OWN_NETNS_MARK": OWN_NETNS_MARK,
+        "PLACE_MARK": PLACE_MARK,
         **accept_registers(),
         **config["constants"],
         "PORT_WANTED(p)": "||".join(f"(p)=={port}" for port in config["ports"]) or "1",

@@ -17,7 +17,7 @@ from httptop.capture.child import Child
 from httptop.capture.fast import SIZES, Board
 from httptop.capture.pace import Pace
 from httptop.capture.rings import PerfRing, RingBuffer
-from httptop.capture.sockets import PacketSockets
+from httptop.capture.taps import Taps
 from httptop.errors import HttptopError, MissingFeatureError
 from httptop.records import COUNTERS, NO_OWNER, Batch, Counter, How
 from httptop.snapshot import SelfCost, SourceInfo
@@ -31,6 +31,8 @@ CACHE = "/var/cache/httptop"  # where the loader keeps what it has compiled
 RECORDS_PER_READ = 1_000  # 2 KB each; and some 30 ms, after which a Snapshot may be due
 NICE = 10
 FAST_PATH = "http_fast.c"  # the part that may come later, or not at all
+PACKETS, TCX = "packets ", "tcx "  # what the child (loader.py) calls what shows packets, and the interface
+COMPILED, STANDBY = "fast path", "standby"  # and what comes later
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _ROW_BYTES = COUNTERS * 8
@@ -40,6 +42,11 @@ def bpf_directory() -> Path:
     """Where the BPF sources are: in the installed package, or beside it in a checkout."""
     installed = _PACKAGE / "bpf"
     return installed if installed.is_dir() else _PACKAGE.parent / "bpf"
+
+
+def _named(prefix: str, fds: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Those whose names begin with `prefix`, by the rest, taken out."""
+    return {name[len(prefix) :]: fds.pop(name) for name in list(fds) if name.startswith(prefix)}
 
 
 class LiveSource:
@@ -54,6 +61,7 @@ class LiveSource:
         self.cache = CACHE
         self.patient = False  # to wait for interfaces that are gone, in place of an HttptopError
         self.eager = False  # to be open as soon as can be, with the fast path still to come
+        self.tcx = True  # where the kernel has it; else packet sockets
         self._around = Around(names)
         self.missing: tuple[str, ...] = ()  # parts of the kernel side that this kernel cannot run
         self._ports = ports
@@ -67,8 +75,9 @@ class LiveSource:
         self._attribution: Attribution | None = None
         self._meter = system.SelfMeter()
         self._fds: dict[str, list[int]] = {}
-        self._packets = PacketSockets((), ())
+        self._taps = Taps((), {}, {})
         self._child: Child | None = None
+        self._to_come: list[str] = []  # of the child, in this order
         self._ring: RingBuffer | None = None
         self._counters: mmap.mmap | None = None
         self._accepts: list[PerfRing] = []
@@ -118,7 +127,7 @@ class LiveSource:
 
     def read(self, timeout_s: float) -> Batch:
         """Nap, then drain. Shorter naps while there is much to read: the ring must not fill up meanwhile."""
-        if self._packets:
+        if self._taps:
             self._pace.nap(timeout_s)
             self._look_around()
         batch = self._drain(whole=False)
@@ -131,7 +140,7 @@ class LiveSource:
 
     def finish(self) -> Batch:
         """Detach; from now on every Batch that is read is one of what is left, and the counters are final."""
-        self._packets.close()
+        self._taps.close()
         return self._drain()
 
     def cost(self) -> SelfCost:
@@ -154,7 +163,7 @@ class LiveSource:
     def close(self) -> None:
         """Let go of everything; the kernel then frees its side."""
         self._end_child(wait_s=0.0)
-        self._packets.close()
+        self._taps.close()
         for ring in (self._ring, self._counters, self.board, *self._accepts):
             if ring is not None:
                 ring.close()
@@ -186,7 +195,8 @@ class LiveSource:
         except OSError as error:
             answer = {"error": (f"ImportError: {error}", "")}
         finally:
-            if not answer.get("later"):
+            self._to_come = answer.get("later", [])
+            if not self._to_come:
                 self._end_child()
         self.missing = tuple(answer.get("missing", ()))
         what, do = answer.get("error", ("", ""))
@@ -198,7 +208,7 @@ class LiveSource:
             "interfaces": [(name, name == "lo") for name in self.info.interfaces],
             "ports": sorted(self._ports), "ring_bytes": self._ring_bytes, "flows": FLOWS, "owners": OWNERS,
             "accept_pages": ACCEPT_PAGES, "fast_path": self._fast_path and preflight.has_fast_path(os.uname().release),
-            "eager": self.eager,
+            "eager": self.eager, "tcx": self.tcx,
             "constants": {**btf.constants(), "SOURCES": sum(1 << how for how in self._sources)},
         })
 
@@ -208,15 +218,22 @@ class LiveSource:
             loader.end(wait_s)
 
     def _hear_child(self) -> None:
-        """Whether there is a fast path after all."""
+        """Whether there is a fast path after all, and sockets for interfaces that will have gone and come back."""
         told = self._child.later() if self._child is not None else None
-        if told is not None:
-            self.missing = tuple(told.get("missing", (FAST_PATH,)))  # it died without a word
+        if told is None:
+            return
+        answer, fds = told
+        if self._to_come.pop(0) == COMPILED:
+            self.missing = tuple(answer.get("missing", (FAST_PATH,)))  # it died without a word
             self.info = self.info._replace(slow=FAST_PATH in self.missing)
+        self._taps.add({name: fd for name, [fd] in _named(PACKETS, fds).items()})
+        self._fds.setdefault("programs", []).extend(fds.get("programs", ()))
+        if not (answer and self._to_come):
             self._end_child()
 
     def _map(self) -> None:
-        self._packets = PacketSockets(self.info.interfaces, self._fds.pop("packets"))
+        sockets = {name: fd for name, [fd] in _named(PACKETS, self._fds).items()}
+        self._taps = Taps(self.info.interfaces, sockets, _named(TCX, self._fds))
         self._ring = RingBuffer(self._fds["heads"][0], self._ring_bytes)
         self._attribution = Attribution(self._fds["owners"][0])
         size = -(-_ROW_BYTES * os.sysconf("SC_NPROCESSORS_CONF") // mmap.PAGESIZE) * mmap.PAGESIZE
@@ -249,7 +266,7 @@ class LiveSource:
 
     def _look_around(self) -> None:
         self._hear_child()
-        gone = self._packets.look()
+        gone = self._taps.look()
         if gone == self.info.interfaces and not self.patient:
             raise HttptopError(f"interface {', '.join(gone)} has vanished",
                                "start again when it is back, or use -i any")

@@ -3,9 +3,9 @@
 It is run as a script by whichever interpreter can import bcc (the distribution's, usually), so it needs nothing but
 the standard library of Python 3.8 and bcc. Arguments: the number of a SOCK_SEQPACKET fd, and a JSON object:
 {"bpf": directory, "cache": directory, "interfaces": [[name, is_loopback], ...], "ports": [n], "ring_bytes": n,
-"flows": n, "owners": n, "accept_pages": n, "fast_path": bool, "eager": bool, "constants": {name: n}}.
-Answers: {"names": [...], "missing": [...], "more": bool, "later": bool} with as many fds, or {"error": [what, do]}.
-With "later" one more follows: {"missing": [...]}.
+"flows": n, "owners": n, "accept_pages": n, "fast_path": bool, "eager": bool, "tcx": bool, "constants": {name: n}}.
+Answers: {"names": [...], "missing": [...], "more": bool, "later": [...]} with as many fds, or {"error": [what, do]}.
+Of "later" each part follows: FAST_PATH with {"missing": [...]}, STANDBY with {"names": [...]} and as many fds.
 
 What it leaves behind is held by those fds alone: when their last holder dies, so does all of it.
 
@@ -24,27 +24,29 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from httptop.capture import af_packet, bytecode, compiling, image_cache
+    from httptop.capture import af_packet, bytecode, compiling, place
+    from httptop.capture.loaded import SEE_PACKETS, TAUGHT, Loaded, load
 else:  # not by the package, which newer Pythons alone can import
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     import af_packet
     import bytecode
     import compiling
-    import image_cache
+    import place
+    from loaded import SEE_PACKETS, TAUGHT, Loaded, load
 
 CLONE_NEWNS = 0x20000
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
-ATTACHED = ("accepted", "tracepoints", "packets")
+PACKETS, TCX = "packets ", "tcx "  # how fds are called that show packets, and the interface: sockets, and links
+ATTACHED = ("accepted", "tracepoints", PACKETS, TCX)
+FAST_PATH, STANDBY = "fast path", "standby"  # what may come later: the latter for interfaces that will have come back
 EAGER_PACKETS_PER_S = 60_000  # 15,000 exchanges of a packet each way on lo
 FDS_PER_MESSAGE = 200  # the kernel takes 253 (SCM_MAX_FD)
-TAIL_CALLED = ("http_deliver", "http_fast")  # by their place in the map of programs
-TAUGHT = ("templates", "cells", "strangers", "tracks")  # maps of the fast path
 # Those that user space reads, or that must stay open
-MAPS = ("heads", "counters", "programs", "owners", "settings", *TAUGHT)
+MAPS = ("heads", "counters", "owners", "settings", *TAUGHT)
 TRACEFS = "/sys/kernel/tracing"
 
 
@@ -70,81 +72,6 @@ def present(events: Iterable[str]) -> bool:
     return all(os.path.isdir(f"{TRACEFS}/events/{event}") for event in events)
 
 
-class Loaded:
-    """The maps and programs by name, {name: fd}, out of the cache or the compiler."""
-
-    def __init__(self, config: dict[str, Any], parts: list[str]) -> None:
-        flags = compiling.flags(config)
-        ours = [image_cache.text(str(module.__file__)) for module in (bytecode, compiling)]
-        self._key = image_cache.key(image_cache.texts_below(config["bpf"]), ours, flags, parts, *os.uname()[2:])
-        self._directory = config["cache"]
-        self._settings = {compiling.OWN_NETNS_MARK: os.stat("/proc/thread-self/ns/net").st_ino}
-        self.maps: dict[str, int] = {}
-        self.programs: dict[str, int] = {}
-        self._compiler: list[Any] = []
-        self._rest: Callable[[], bytecode.Image] | None = None
-        if not self._from_cache():
-            self._image, self._rest, self._compiler = compiling.compiled(config["bpf"], parts, flags)
-            self._load(self._image)
-
-    def _from_cache(self) -> bool:
-        stored = image_cache.read(self._directory, self._key)
-        try:
-            if stored is None or stored["compiler"] != compiling.identity(stored["compiler"][0]):
-                return False
-            self._load(bytecode.Image.from_json(stored["image"]))
-        except Exception:  # noqa: BLE001 - whatever is wrong with it, compiling it anew is right
-            return False
-        return True
-
-    def _load(self, image: bytecode.Image) -> None:
-        maps = {**bytecode.create_maps([m for m in image.maps if m.name not in self.maps]), **self.maps}
-        programs = bytecode.load(image, maps, self._settings)
-        self.maps, self.programs = maps, {**self.programs, **programs}
-        for number, name in enumerate(TAIL_CALLED):
-            if name in programs:
-                bytecode.update(maps["programs"], number, programs[name])
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether the fast path is still being compiled."""
-        return self._rest is not None
-
-    def finish(self) -> list[str]:
-        """Wait for the fast path, and load it; the parts that are missing then.
-
-        All works without it, only at a higher price: a compiler may make of it what a kernel does not take.
-        """
-        rest, self._rest = self._rest, None
-        try:
-            if rest is not None:
-                image = rest()
-                self._image = self._image.joined(image)
-                self._load(image)
-        except (OSError, RuntimeError, ValueError):
-            self._compiler = []
-            self.maps = {name: fd for name, fd in self.maps.items() if name not in TAUGHT}
-            return list(compiling.FAST_PATH)
-        return []
-
-    def keep(self) -> None:
-        """Store what was compiled for the next time."""
-        if self._compiler:
-            image_cache.write(self._directory, self._key, {"compiler": self._compiler, "image": self._image.as_json()})
-
-
-def load(config: dict[str, Any]) -> tuple[Loaded, list[str]]:
-    """What can be loaded, and the parts that are missing in it: without the fast path's maps where there is no room."""
-    parts, missing = compiling.parts(present, fast_path=config["fast_path"])
-    try:
-        return Loaded(config, parts), missing
-    except (OSError, RuntimeError):
-        fewer = [name for name in parts if name not in compiling.FAST_PATH]
-        if fewer == parts:
-            raise
-    return Loaded(config, fewer), [*missing, *compiling.FAST_PATH]
-
-
 def perf_rings(accepted_fd: int) -> list[int]:
     """One for each CPU. The fd of the map must live on too: its entries vanish with the file that set them."""
     rings = []
@@ -162,7 +89,7 @@ def online_cpus() -> Iterator[int]:
             yield from range(int(first), int(last or first) + 1)
 
 
-def tracepoints(programs: dict[str, int]) -> list[int]:
+def tracepoints(programs: Mapping[str, int]) -> list[int]:
     """Attach each program that is called tracepoint__CATEGORY__EVENT.
 
     That of accept4() also to accept(), whose tracepoint has the same fields at the same places.
@@ -177,7 +104,7 @@ def tracepoints(programs: dict[str, int]) -> list[int]:
     return fds
 
 
-def raw_tracepoints(programs: dict[str, int]) -> list[int]:
+def raw_tracepoints(programs: Mapping[str, int]) -> list[int]:
     """Attach each program that is called raw_tracepoint__EVENT."""
     prefix = compiling.RAW_TRACEPOINT_PREFIX
     return [bytecode.raw_tracepoint(name[len(prefix) :], program_fd) for name, program_fd in programs.items()
@@ -195,17 +122,33 @@ def held(events: list[int]) -> list[int]:
     return [kept]
 
 
-def attach(config: dict[str, Any], loaded: Loaded) -> list[tuple[str, int]]:
+def attach(config: dict[str, Any], loaded: Loaded, places: Mapping[str, int]) -> list[tuple[str, int]]:
     """[(name, fd), ...] of all that must stay open."""
-    maps, programs = loaded.maps, loaded.programs
-    filter_fd = programs["http_filter"]
+    maps = loaded.maps
+    programs = {name: fd for (name, at), fd in loaded.programs.items() if name not in SEE_PACKETS}
     fds = [(name, maps[name]) for name in MAPS if name in maps]
     if "accepted" in maps:
         fds += [("accepted", fd) for fd in perf_rings(maps["accepted"])] + [("accepted_map", maps["accepted"])]
     fds += [("tracepoints", fd) for fd in held(tracepoints(programs)) + raw_tracepoints(programs)]
     for name, loop in config["interfaces"]:
-        fds.append(("packets", af_packet.packet_socket(name, filter_fd, is_loopback=loop)))
-    return [*fds, ("program", filter_fd)]
+        fds += tap(name, loaded, places[name], is_loopback=loop)
+    filters = [("program", fd) for (name, _), fd in loaded.programs.items() if name == "http_filter"]
+    return [*fds, *callees(loaded), *filters]
+
+
+def callees(loaded: Loaded) -> list[tuple[str, int]]:
+    """What programs tail-call is forgotten with the last fd of the map."""
+    return [(compiling.CALLEES, fd) for fd in loaded.callees.values()]
+
+
+def tap(name: str, loaded: Loaded, at: int, *, is_loopback: bool) -> list[tuple[str, int]]:
+    """Have the filter see an interface's packets."""
+    if at != place.SOCKET:
+        with contextlib.suppress(OSError):  # a kernel without CONFIG_NET_XGRESS
+            fds = place.links(name, loaded.filter(at), is_loopback=is_loopback)
+            return [(TCX + name, fd) for fd in fds]
+    fd = af_packet.packet_socket(name, loaded.filter(place.SOCKET), is_loopback=is_loopback)
+    return [(PACKETS + name, fd)]
 
 
 def send(sock: socket.socket, message: dict[str, Any], fds: Iterable[int] = ()) -> None:
@@ -213,8 +156,8 @@ def send(sock: socket.socket, message: dict[str, Any], fds: Iterable[int] = ()) 
     sock.sendmsg([json.dumps(message).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
 
 
-def hand_over(sock: socket.socket, fds: list[tuple[str, int]], missing: list[str], *, later: bool) -> None:
-    """All fds, in as many messages as they need. `later`: one more message tells what is missing in the end."""
+def hand_over(sock: socket.socket, fds: list[tuple[str, int]], missing: list[str], later: list[str]) -> None:
+    """All fds, in as many messages as they need. `later`: for each of these one more message will come."""
     for at in range(0, len(fds), FDS_PER_MESSAGE):
         part = fds[at : at + FDS_PER_MESSAGE]
         more = at + FDS_PER_MESSAGE < len(fds)
@@ -236,23 +179,37 @@ def start(sock: socket.socket, config: dict[str, Any]) -> None:
     Not so where there is more than can be read one by one: it would be lost until the fast path is there.
     """
     names = [name for name, _ in config["interfaces"]]
+    places = {name: place.best(name, os.uname().release) if config["tcx"] else place.SOCKET for name in names}
     before, began_s = packets(names), time.monotonic()
-    loaded, missing = load(config)
+    parts, missing = compiling.parts(present, fast_path=config["fast_path"])
+    loaded, absent = load(config, parts, sorted(set(places.values())))
+    missing += absent
     if not config["eager"] or packets(names) - before > EAGER_PACKETS_PER_S * (time.monotonic() - began_s):
         missing += loaded.finish()
-    fds = attach(config, loaded)
-    later = loaded.unfinished
-    hand_over(sock, fds, missing, later=later)
+    fds = attach(config, loaded, places)
+    vanishing = [name[len(TCX) :] for name in dict(fds) if name.startswith(TCX) and name != TCX + "lo"]
+    later = [FAST_PATH] * loaded.unfinished + [STANDBY] * bool(vanishing)
+    hand_over(sock, fds, missing, later)
     if later:
         for name, fd in fds:
-            if name in ATTACHED:  # so that all ends with whoever has them now
+            if name.startswith(ATTACHED):  # so that all ends with whoever has them now
                 os.close(fd)
         os.nice(compiling.NICE)  # nobody waits
+    with contextlib.suppress(OSError):  # of send(): nobody is there any more
+        come_later(sock, loaded, missing, later, vanishing)
+
+
+def come_later(sock: socket.socket, loaded: Loaded, missing: list[str], later: list[str], vanishing: list[str]) -> None:
+    """What was announced. `vanishing`: the interfaces that may go and come back."""
+    if FAST_PATH in later:
         missing += loaded.finish()
     loaded.keep()
-    if later:
-        with contextlib.suppress(OSError):  # nobody is there any more
-            send(sock, {"missing": missing})
+    if FAST_PATH in later:
+        send(sock, {"missing": missing})
+    if STANDBY in later:
+        program = loaded.filter(place.SOCKET)
+        fds = [(PACKETS + name, af_packet.unbound(program).detach()) for name in vanishing] + callees(loaded)
+        send(sock, {"names": [name for name, _ in fds]}, [fd for _, fd in fds])
 
 
 def main() -> None:

@@ -12,9 +12,9 @@ import os
 import struct
 from collections.abc import Sequence
 
+from httptop.capture.bytecode import EGRESS, INGRESS
 from httptop.counters import bpf
 
-INGRESS, EGRESS = 46, 47  # enum bpf_attach_type
 WAYS = (INGRESS, EGRESS)
 _BEFORE = 1 << 3  # BPF_F_BEFORE: with nothing named, before all others
 _PROG_ATTACH, _PROG_DETACH, _PROG_QUERY = 8, 9, 16

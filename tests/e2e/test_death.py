@@ -57,7 +57,7 @@ def test_killed_while_it_captures(wire: Site) -> None:
     with nothing_left() as sessions, httptop(*WATCH, where=wire.server) as top:
         sessions.append(top.pid)
         top.wait_attached()
-        assert session_members(top.pid) == [top.pid], "the loader child should be gone once all is attached"
+        until(lambda: session_members(top.pid) == [top.pid], "the loader child to be gone")
         held = bpf.held_by(top.pid)
         assert {kind for kind, _ in held} == {"prog", "map"}
         os.kill(top.pid, signal.SIGKILL)

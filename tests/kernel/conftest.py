@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.counters import Host, host
-from tests.support.kernel import Kernel, kernel
+from tests.support.kernel import PLACES, Kernel, kernel
 from tests.support.net import Site
 
 
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[Kernel]:
-    """The socket filter, ready for frames."""
-    with kernel() as here:
+@pytest.fixture(scope="module", params=PLACES)
+def loaded(request: pytest.FixtureRequest) -> Iterator[Kernel]:
+    """The filter, ready for frames."""
+    with kernel(tcx=request.param == "tcx") as here:
         yield here
 
 

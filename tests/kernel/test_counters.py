@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import socket
-import struct
 import threading
 from collections.abc import Iterable
-from pathlib import Path
 
 import pytest
 
@@ -18,14 +15,13 @@ from httptop.capture.packet import Segment, walk
 from httptop.records import METHODS, Counter
 from tests.support import frames, tcp
 from tests.support.counters import Host, host
-from tests.support.net import Namespace, Site, ip, site
+from tests.support.net import TUN, Namespace, Site, ip, site, tun
 from tests.support.scenes import GET, OK, SCENES
 
 HOOKS = ("tcx", "tc", "xdp")
 MESSAGES = Counter.NO_CLASS + 1
 MTU = 1500
 ETH_P_ALL, SO_RCVBUFFORCE = 3, 33
-IFF_TUN, IFF_NO_PI, TUNSETIFF = 1, 0x1000, 0x400454CA
 
 REQUESTS = {method: times for times, method in enumerate((*METHODS, "PROPFIND"), 2)}
 RESPONSES = {status: times for times, status in enumerate(("100", "204", "302", "404", "500", "999"), 3)}
@@ -187,14 +183,11 @@ def test_loopback_in_both_directions(wire: Site, here: Host) -> None:
 
 def test_interface_without_ethernet(here: Host) -> None:
     """On tun, where packets begin with IP, tcx and tc count and XDP is refused with a way out."""
-    name = b"httptun0"
-    with here.where.entered(), Path("/dev/net/tun").open("r+b", buffering=0) as tun:
-        fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", name, IFF_TUN | IFF_NO_PI))
-        ip("link", "set", name.decode(), "up")
-        code, complaint = here.refused("start", "-i", name.decode(), "--hook", "xdp")
+    with tun(here.where) as device, here.where.entered():
+        code, complaint = here.refused("start", "-i", TUN, "--hook", "xdp")
         assert (code, "--hook tcx" in complaint) == (1, True)
         for hook in ("tcx", "tc"):
-            with here.counting(name.decode(), hook):
+            with here.counting(TUN, hook):
                 for one in (frames.Talk(), frames.Talk(v6=True)):
-                    tun.writelines(one.packet(0, one.segment(0, payload)) for payload in (GET, OK))
-                here.reaches(name.decode(), per_packet([*frames.Talk().client(GET, GET, OK, OK)]))
+                    device.writelines(one.packet(0, one.segment(0, payload)) for payload in (GET, OK))
+                here.reaches(TUN, per_packet([*frames.Talk().client(GET, GET, OK, OK)]))

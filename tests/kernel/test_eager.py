@@ -27,7 +27,7 @@ from tests.support import bpf, load
 from tests.support.net import Namespace, namespace
 from tests.support.nginx import nginx
 from tests.support.poll import PATIENCE_S, until
-from tests.support.program import compiler_held, packet_sockets
+from tests.support.program import compiler_held, taps
 
 ADDRESS = "127.0.0.1"
 
@@ -128,7 +128,7 @@ def test_the_child_meanwhile(tmp_path: Path) -> None:
     with namespace() as where, where.entered(), held(tmp_path / "cache") as (_, loader, _):
         until(lambda: loader.nice() == NICE, "it to go on")
         assert not [kind for kind in open_files(loader.pid) if kind.endswith(("[perf_event]", "bpf_link"))]
-        assert not packet_sockets(loader.pid)
+        assert not taps(loader.pid)
 
 
 def test_where_much_would_be_lost_it_waits(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The socket filter in the kernel and its specification in Python yield the same records and counts."""
+"""The filter in the kernel and its specification in Python yield the same records and counts."""
 
 from __future__ import annotations
 

@@ -15,22 +15,24 @@ import pytest
 from httptop.capture.live import LiveSource
 from httptop.capture.walk import Tap
 from httptop.records import Counter, Record
-from tests.support import tcp
-from tests.support.kernel import OF_THE_FILTER, bare
-from tests.support.net import Site, ip, site
+from tests.support import frames, tcp
+from tests.support.kernel import OF_THE_FILTER, PLACES, bare
+from tests.support.net import TUN, Site, ip, site, tun
 from tests.support.poll import until
 from tests.support.scenes import GET, METHODS, OK, SCENES, Scene, broken
 
 BIG = 60_000
 SO_RCVBUFFORCE, ETH_P_ALL = 33, 3
+ETHERNET_HEADER = 14
 IN_FLIGHT = 100  # a busy CPU drops packets when 1000 wait (net.core.netdev_max_backlog)
 
 
 class Watch:
     """One interface of the server's namespace, seen by httptop's kernel side and by a sniffer."""
 
-    def __init__(self, source: LiveSource, sniffer: socket.socket, *, skip_outgoing: bool) -> None:
-        self._source, self._sniffer, self._skip_outgoing = source, sniffer, skip_outgoing
+    def __init__(self, source: LiveSource, sniffer: socket.socket, interface: str) -> None:
+        self._source, self._sniffer, self._skip_outgoing = source, sniffer, interface == "lo"
+        self._begins = 0 if interface == TUN else ETHERNET_HEADER
         self._tap = Tap()
         self._expected: list[Record] = []
         self._records: list[Record] = []
@@ -54,11 +56,12 @@ class Watch:
         packets = 0
         with contextlib.suppress(BlockingIOError):
             while True:
-                frame, (_, _, direction, *_) = self._sniffer.recvfrom(1 << 17)
+                frame, (_, ethertype, direction, *_) = self._sniffer.recvfrom(1 << 17)
                 if not (self._skip_outgoing and direction == socket.PACKET_OUTGOING):
                     packets += 1
-                    ethertype = int.from_bytes(frame[12:14], "big")
-                    self._expected += map(bare, self._tap.packet(0, ethertype, frame[14:], len(frame) - 14))
+                    at = self._begins
+                    ethertype = int.from_bytes(frame[at - 2:at], "big") or ethertype
+                    self._expected += map(bare, self._tap.packet(0, ethertype, frame[at:], len(frame) - at))
         return packets
 
     def settled(self) -> bool:
@@ -95,11 +98,12 @@ def heads(counters: tuple[int, ...]) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def watch(wire: Site, interface: str = "veth0") -> Iterator[Watch]:
+def watch(wire: Site, interface: str = "veth0", *, tcx: bool = True) -> Iterator[Watch]:
     """Watch `interface` of the server's namespace."""
     with wire.server.entered():
         sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         source = LiveSource((interface,), keep_root=True)
+        source.tcx = tcx
         with contextlib.ExitStack() as undo:
             undo.enter_context(sniffer)
             undo.callback(source.close)
@@ -109,7 +113,7 @@ def watch(wire: Site, interface: str = "veth0") -> Iterator[Watch]:
         sniffer.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
         sniffer.setblocking(False)
         sniffer.bind((interface, ETH_P_ALL))
-        yield Watch(source, sniffer, skip_outgoing=interface == "lo")
+        yield Watch(source, sniffer, interface)
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +125,10 @@ def wire() -> Iterator[Site]:
         yield here
 
 
-@pytest.fixture(scope="module")
-def cable(wire: Site) -> Iterator[Watch]:
+@pytest.fixture(scope="module", params=PLACES)
+def cable(wire: Site, request: pytest.FixtureRequest) -> Iterator[Watch]:
     """The server's end of the veth pair."""
-    with watch(wire) as here:
+    with watch(wire, tcx=request.param == "tcx") as here:
         yield here
 
 
@@ -228,9 +232,18 @@ def test_data_on_syn(wire: Site, cable: Watch) -> None:
     cable.check(1, 1)
 
 
-def test_loopback_once(wire: Site) -> None:
+def test_without_link_header(wire: Site) -> None:
+    """On tun packets begin with IP."""
+    with tun(wire.server) as device, watch(wire, TUN) as seen:
+        for one in (frames.Talk(), frames.Talk(v6=True)):
+            device.writelines(one.packet(0, one.segment(0, payload)) for payload in (GET, OK))
+        seen.check(2, 2)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_loopback_once(wire: Site, place: str) -> None:
     """On loopback, where each packet passes twice, each is seen once."""
-    with watch(wire, "lo") as seen:
+    with watch(wire, "lo", tcx=place == "tcx") as seen:
         with tcp.conversation(wire.server, wire.server, "::1") as (client, server):
             tcp.send_segments(client, GET)
             tcp.receive(server, len(GET))

@@ -28,7 +28,7 @@ def files() -> list[str]:
 def load(program: bytecode.Program, maps: dict[str, int]) -> str:
     """Whether it can be."""
     try:
-        bytecode.load(bytecode.Image([], [program]), maps, {})
+        bytecode.load({program.name: bytecode.Job(program, maps, {})})
     except OSError as error:
         return f"refused {error}"
     return f"loaded {program.name}"

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from httptop.capture import image_cache
+from httptop.capture import bytecode, image_cache
 from httptop.capture.live import LiveSource
 from tests.kernels import other_kernel
+from tests.support.loader import compiling, loaded, place
 from tests.support.net import namespace
 
 PACKAGES = other_kernel.packages() if shutil.which("apt-get") else []
@@ -28,7 +29,27 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         source.open()
         source.close()
     stored: dict[str, Any] = image_cache.read(str(cache), next(cache.iterdir()).name)["image"]
-    return stored
+    return wherever(bytecode.Image.from_json(stored)).as_json()
+
+
+def wherever(image: bytecode.Image) -> bytecode.Image:
+    """With the programs that see packets as they are loaded for each place, and a map for those they call there."""
+    [callees] = [m for m in image.maps if m.name == compiling.CALLEES]
+    maps, programs = [m for m in image.maps if m != callees], []
+    for at in (place.SOCKET, place.TCX):
+        there = callees._replace(name=f"{callees.name}_{at}")
+        maps.append(there)
+        programs += [program(which, at, there.name) for which in image.programs if which.name in loaded.SEE_PACKETS]
+    return bytecode.Image(maps, programs + [which for which in image.programs if which.name not in loaded.SEE_PACKETS])
+
+
+def program(which: bytecode.Program, at: int, callees: str) -> bytecode.Program:
+    """One of them."""
+    code = bytearray(which.code)
+    bytecode.put_setting(code, compiling.PLACE_MARK, at)
+    kind = bytecode.SOCKET_FILTER if at == place.SOCKET else bytecode.SCHED_CLS
+    maps = [(number, callees if name == compiling.CALLEES else name) for number, name in which.maps]
+    return bytecode.Program(f"{which.name}_{at}", kind, bytes(code), maps)
 
 
 def test_there_are_other_kernels() -> None:
@@ -41,5 +62,5 @@ def test_all_is_loaded(package: str, image: dict[str, Any], tmp_path: Path) -> N
     """All programs, the fast path among them."""
     said = other_kernel.said(other_kernel.kernel(package, tmp_path), other_kernel.disk(image, tmp_path))
     expected = [f"loaded {name}" for name, *_ in image["programs"]]
-    assert "loaded http_fast" in expected
+    assert f"loaded http_fast_{place.TCX}" in expected
     assert list(said) == [*expected, "done"]

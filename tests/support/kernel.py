@@ -1,4 +1,4 @@
-"""The socket filter without a network: frames in through BPF_PROG_TEST_RUN, records out of its ring."""
+"""The filter without a network: frames in through BPF_PROG_TEST_RUN, records out of its ring."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.support import bpf
 from tests.support.net import Namespace, namespace
 
 ETHERNET = 1
+PLACES = ("tcx", "socket")  # where the filter may stand
 OF_THE_FILTER = tuple(counter for counter in Counter if counter <= Counter.PACKETS)
 
 
@@ -101,10 +102,11 @@ def check_same(kernel: Seen, expected: Seen) -> None:
 
 
 @contextlib.contextmanager
-def kernel(ring_bytes: int = 16 << 20, *, fast_path: bool = True) -> Iterator[Kernel]:
+def kernel(ring_bytes: int = 16 << 20, *, fast_path: bool = True, tcx: bool = True) -> Iterator[Kernel]:
     """The programs attached to the loopback of an empty namespace, privileges kept."""
     with namespace() as where, where.entered():
         source = LiveSource(("lo",), ring_bytes=ring_bytes, keep_root=True, fast_path=fast_path)
+        source.tcx = tcx
         try:
             source.open()
             assert source.missing == (), "does bpf/ compile?"

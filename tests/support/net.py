@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import itertools
 import os
 import socket
+import struct
 import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 CLONE_NEWNET = 0x40000000
+IFF_TUN, IFF_NO_PI, TUNSETIFF = 1, 0x1000, 0x400454CA
+TUN = "httptun0"
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count()
 
@@ -119,3 +124,14 @@ def site() -> Iterator[Site]:
         here = Site(server, client)
         join(here)
         yield here
+
+
+@contextlib.contextmanager
+def tun(where: Namespace) -> Iterator[BinaryIO]:
+    """The interface TUN, on which packets begin with IP: what is written there comes in."""
+    with where.entered():
+        device = Path("/dev/net/tun").open("r+b", buffering=0)  # noqa: SIM115 - as below
+    with device:
+        fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH22x", TUN.encode(), IFF_TUN | IFF_NO_PI))
+        ip("-n", where.name, "link", "set", TUN, "up")
+        yield device

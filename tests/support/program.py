@@ -34,6 +34,23 @@ def packet_sockets(pid: int) -> int:
     return 0
 
 
+def tcx_interfaces(pid: int) -> int:
+    """On how many interfaces process `pid` holds programs."""
+    found = set()
+    with contextlib.suppress(FileNotFoundError):
+        for info in Path(f"/proc/{pid}/fdinfo").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                fields = dict(line.split(":\t", 1) for line in info.read_text().splitlines() if ":\t" in line)
+                if fields.get("link_type") == "tcx":
+                    found.add(fields["ifindex"])
+    return len(found)
+
+
+def taps(pid: int) -> int:
+    """How many interfaces ("any" is one) process `pid` sees the packets of."""
+    return packet_sockets(pid) + tcx_interfaces(pid)
+
+
 def status(pid: int) -> dict[str, str]:
     """/proc/PID/status as a dict; empty when the process is gone."""
     try:
@@ -48,9 +65,9 @@ def effective_capabilities(pid: int) -> int:
     return int(status(pid).get("CapEff", "-1"), 16)
 
 
-def attached(pid: int, sockets: int = 1) -> bool:
-    """Whether httptop `pid` captures: it got its packet sockets and has given up its privileges."""
-    return packet_sockets(pid) >= sockets and effective_capabilities(pid) == 0
+def attached(pid: int, interfaces: int = 1) -> bool:
+    """Whether httptop `pid` captures: it sees its interfaces and has given up its privileges."""
+    return taps(pid) >= interfaces and effective_capabilities(pid) == 0
 
 
 @contextlib.contextmanager
@@ -107,9 +124,9 @@ class Httptop:
         """Standard error so far."""
         return self._err.read_text()
 
-    def wait_attached(self, sockets: int = 1) -> Httptop:
+    def wait_attached(self, interfaces: int = 1) -> Httptop:
         """Return when traffic is being captured."""
-        until(lambda: attached(self.pid, sockets) or self.process.poll() is not None, "httptop to attach")
+        until(lambda: attached(self.pid, interfaces) or self.process.poll() is not None, "httptop to attach")
         assert self.process.poll() is None, f"httptop ended with {self.process.returncode}: {self.err}"
         return self
 
