@@ -127,13 +127,15 @@ class Engine:
 
     def _add_counted(self, in_kernel: InKernel, batch: Batch) -> None:
         """What the kernel has counted as it was taught."""
+        total = 0
         for method, status, count in in_kernel.take(batch):
+            total += count
             self._methods[method] += count
             self._statuses[status] += count
             self._candidates[METHODS.index(method)] += count
             self._candidates[records.Counter.C1XX + status // 100 - 1] += count
-            self._history.spread(self._counted_ns, batch.now_ns, count)
         if batch.counted is not None:
+            self._history.spread(self._counted_ns, batch.now_ns, total)
             self._counted_ns = batch.now_ns
 
     def _new_flow(self, key: bytes) -> Flow:
