@@ -65,8 +65,10 @@ class InKernel:
         board.afford(DETAIL_MAX, DETAIL_MAX)
         self._cells: dict[int, _Known] = {}  # by the kernel's number of its cell
         self.counts = False  # it has counted at all
+        self._asked: set[int] = set()  # of these: for what was asked since they were looked through
+        self._keep: set[int] = set()  # templates by which requests were held since it was untaught
         self._unteaching = False
-        self._renewed_ns = 0
+        self._renewed_ns = self._held_ns = 0
 
     def whole(self, record: Record) -> Record:
         """The record, or the request that it stands for."""
@@ -104,6 +106,7 @@ class InKernel:
                 cell, server, client = answered = again()
                 self._cells[kernel_cell] = known._replace(answered=answered)
             count = sum(n for _, n in latency)
+            self._asked.add(kernel_cell)
             cell.add(latency, count, response_bytes)
             server.total += count
             client.total += count
@@ -119,19 +122,34 @@ class InKernel:
         self._board.afford(more, DETAIL_MAX)
 
     def _renew(self, batch: Batch) -> None:
-        """Full tables are emptied, of what nobody may ask for any more: untaught first, cleared when all is quiet."""
-        since_ns = batch.now_ns - self._renewed_ns
-        quiet = len(batch.records) < QUIET_RECORDS
-        if self._unteaching and since_ns > SETTLE_NS and quiet and batch.held is not None:
-            keep = {held.template for held in batch.held}
-            self._board.clear(keep)
-            self._teacher.forget(keep)
-            self._cells.clear()
-            self._unteaching = False
-        elif self._teacher.refused >= REFUSED_MAX and not self._unteaching and since_ns > RENEW_NS:
-            self._board.unteach()
-            self._unteaching = True
+        """Full tables are emptied, of what nobody may ask for any more: untaught first, cleared when all is quiet.
+
+        Until then all comes one by one: not for tables of which most is asked for, which would soon be full again.
+        """
+        if self._unteaching:
+            if batch.held is not None and batch.now_ns - self._renewed_ns > SETTLE_NS:
+                self._settle(batch, batch.held)
+        elif self._teacher.refused >= REFUSED_MAX and batch.now_ns - self._renewed_ns > RENEW_NS:
             self._renewed_ns = batch.now_ns
+            if 2 * len(self._asked) > len(self._cells):
+                self._teacher.refused = 0
+            else:
+                self._board.unteach()
+                self._unteaching = True
+            self._asked.clear()
+
+    def _settle(self, batch: Batch, held: Sequence[Held]) -> None:
+        """Clear when no record can be yet to read that names what is not kept."""
+        self._keep.update(request.template for request in held)
+        self._held_ns = self._held_ns or batch.now_ns
+        read_ns = max((record.ts_ns for record in batch.records), default=batch.now_ns)
+        if len(batch.records) < QUIET_RECORDS or read_ns > self._held_ns:
+            self._board.clear(self._keep)
+            self._teacher.forget(self._keep)
+            self._cells.clear()
+            self._asked.clear()
+            self._keep, self._held_ns = set(), 0
+            self._unteaching = False
 
     def waits(self) -> list[tuple[Waiting, Flow]]:
         """The requests that wait there, as the Engine's own."""

@@ -68,6 +68,18 @@ def exported(window: Terminal, folder: Path) -> dict[str, Any]:
     return found
 
 
+def settled(window: Terminal, folder: Path, served: int) -> dict[str, Any]:
+    """The same, when all that was served is counted there: a screen is as old as its delay."""
+    found: dict[str, Any] = {}
+
+    def is_all() -> bool:
+        found.update(exported(window, folder))
+        return min(found["totals"]["requests"], found["totals"]["responses"]) >= served
+
+    until(is_all, "all that was served")
+    return found
+
+
 def lost(snapshot: dict[str, Any]) -> dict[str, int]:
     """Events by reason, of those that struck."""
     return {row["reason"]: row["events"] for row in snapshot["losses"] if row["events"]}
@@ -106,8 +118,7 @@ def test_overload(tmp_path: Path, writable: Path) -> None:
             for text in SAID:
                 window.wait_text(text)
             window.wait_gone("/s now")
-            window.wait_text(" 0 req/s")  # all that was asked is on the screen, also if nothing was lost in the end
-            check_flooded(after := exported(window, writable), served)
+            check_flooded(after := settled(window, writable, served), served)
 
             load.curl(here, "GET", web.url(ADDRESS), FRESH, TIMES)
             window.keys("/")
