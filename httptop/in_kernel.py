@@ -21,9 +21,12 @@ Place = Callable[[str], Answered]
 
 SAMPLES = 5  # exchanges that the kernel knows, and that are wanted one by one: of each reading
 
-# Of requests that could count under `other`, so many come one by one: at once, and each second. That is a third of a
-# second, and a tenth of a core; fewer would cost less, but a filter on a path would find less.
-DETAIL_MAX, DETAIL_PER_S = 2_000, 1_000
+# Of requests that could count under `other`, so many come one by one: at once, and each second. Up to that rate all do,
+# and each row is whole. When many more come no row would be: then they are samples, which find what is asked for often.
+# What is found is counted in its own row from then on, and pays for further ones: there may be more of its kind.
+DETAIL_MAX, DETAIL_PER_S = 250, 1_000
+SAMPLES_PER_S = 100
+FOUND_PAYS = 4
 
 REFUSED_MAX = 512  # so many found no place: begin anew with what is asked for now
 RENEW_NS = 30_000_000_000  # but not all the time
@@ -61,7 +64,9 @@ class InKernel:
         self._samples = SAMPLES if samples else 0
         self._teacher = Teacher(board, queries=queries)
         self._detail = 0.0  # parts of a request that there is no more room for
-        self._afforded_ns = 0
+        self._detail_per_s: float = DETAIL_PER_S
+        self._earned = 0.0
+        self._afforded_ns = self._counted_ns = 0
         board.afford(DETAIL_MAX, DETAIL_MAX)
         self._cells: dict[int, _Known] = {}  # by the kernel's number of its cell
         self.counts = False  # it has counted at all
@@ -98,25 +103,34 @@ class InKernel:
             self._held = batch.held
         if self._samples:
             self._board.want(self._samples)
-        self._afford(batch.now_ns)
         self.counts = self.counts or bool(batch.counted)
+        others = 0
         for kernel_cell, response_bytes, latency in batch.counted or ():
             method, status, (cell, server, client), again = known = self._cells[kernel_cell]
             if cell.into is not None:  # it was quiet, and was folded: it gets a row again
                 cell, server, client = answered = again()
                 self._cells[kernel_cell] = known._replace(answered=answered)
             count = sum(n for _, n in latency)
+            others += count * (cell.key[2] == OTHER_PATH)
             self._asked.add(kernel_cell)
             cell.add(latency, count, response_bytes)
             server.total += count
             client.total += count
             yield method, status, count
+        if batch.counted is not None:
+            self._detail_per_s = _detail_per_s(others, batch.now_ns - self._counted_ns)
+            self._counted_ns = batch.now_ns
+        self._afford(batch.now_ns)
         self._renew(batch)
 
     def _afford(self, now_ns: int) -> None:
-        if self._afforded_ns:
-            self._detail += (now_ns - self._afforded_ns) * DETAIL_PER_S / 1e9
+        passed_s = (now_ns - self._afforded_ns) / 1e9 if self._afforded_ns else 0.0
         self._afforded_ns = now_ns
+        found, self._teacher.taught = self._teacher.taught, 0
+        self._earned = min(self._earned + found * FOUND_PAYS, DETAIL_MAX)
+        spent = min(self._earned, passed_s * (DETAIL_PER_S - self._detail_per_s))
+        self._earned -= spent
+        self._detail += passed_s * self._detail_per_s + spent
         more = int(self._detail)
         self._detail -= more
         self._board.afford(more, DETAIL_MAX)
@@ -159,3 +173,9 @@ class InKernel:
             flow.client = client
             found.append((Waiting(self._teacher.head(template), asked_ns), flow))
         return found
+
+
+def _detail_per_s(others: int, passed_ns: int) -> float:
+    """How many requests of `other` are worth a look each second, when so many were not looked at in that time."""
+    most = DETAIL_PER_S * DETAIL_PER_S * passed_ns / 1e9 / max(others, 1)
+    return min(max(most, SAMPLES_PER_S), DETAIL_PER_S)

@@ -20,6 +20,7 @@ from httptop.records import METHODS, NO_OWNER, OWNER, Kind, Record
 from httptop.taught import ALL_KEPT, ANSWERS_MAX, IDENTITY, Board, Cut, Framing, Kept, Masked
 
 SEEN_MAX = 8192  # requests that were seen once, and are not worth a place yet
+LOOKED_MAX = 1024  # paths within a flood: what does not come again among so many is no hot one
 ALIKE_MIN = 64  # so many requests that differ in their targets alone: there may be no end of them
 ALIKE_MAX = 1024  # kinds of them that are counted
 IDENTITIES_MAX = 1024  # processes
@@ -56,11 +57,13 @@ class Teacher:
         self._board = board
         self._queries = queries
         self._seen: set[tuple[Cut, bytes]] = set()
+        self._looked_at: set[bytes] = set()  # beginnings of requests, as far as their paths
         self._alike: Counter[bytes] = Counter()  # requests by what is left of them without their target
         self._by_data: dict[tuple[Cut, bytes], Template] = {}
         self._by_number: dict[int, Template] = {}
         self._cells: dict[tuple[int, int, bytes, bytes], int | None] = {}
         self.refused = 0  # what found no place
+        self.taught = 0  # requests, since somebody looked
 
     def forget(self, keep: AbstractSet[int]) -> None:
         """Begin anew. `keep`: templates by which requests are held."""
@@ -131,9 +134,11 @@ class Teacher:
 
     def _is_new(self, data: bytes, path: bytes) -> bool:
         """Whether nobody has asked for this path, with which the data begins: so it is with most of a flood."""
-        if (Cut.TARGET, path) in self._seen:
+        if path in self._looked_at:
             return False
-        self._see(Cut.TARGET, path)
+        if len(self._looked_at) >= LOOKED_MAX:
+            self._looked_at.clear()
+        self._looked_at.add(path)
         self._see(Cut.NOTHING, data)
         return True
 
@@ -187,6 +192,7 @@ class Teacher:
         if number is None:
             self.refused += 1
             return None
+        self.taught += 1
         template = self._by_data[cut, left] = self._by_number[number] = Template(number, data, request, framing)
         return template
 

@@ -1,19 +1,84 @@
-"""When what the kernel was taught is thrown away."""
+"""How much of a flood is looked at, and when what the kernel was taught is thrown away."""
 
 from __future__ import annotations
 
-from httptop.in_kernel import QUIET_RECORDS, REFUSED_MAX, RENEW_NS, SETTLE_NS
+import pytest
+
+from httptop.in_kernel import (
+    DETAIL_PER_S,
+    FOUND_PAYS,
+    QUIET_RECORDS,
+    REFUSED_MAX,
+    RENEW_NS,
+    SAMPLES_PER_S,
+    SETTLE_NS,
+)
 from httptop.records import Batch, Counted, Held, Record
 from httptop.stats import bucket
+from httptop.teaching import ALIKE_MIN, LOOKED_MAX
 from tests.core.test_teaching import OWNERS, Lesson
 from tests.support.dialogs import GET, OK, Script, get
 from tests.support.reading import MS
+
+READ_MS = 100.0
+TEN_S = 10
+
+
+def flooded() -> Lesson:
+    """What stands for all targets is taught: cell 0 counts them."""
+    lesson = Lesson(places=4096)
+    for number in range(ALIKE_MIN):
+        lesson.exchange(get(f"/item/{number}"), OK, times=1)
+    assert len(lesson.slate.cells) == 1
+    return lesson
 
 
 def counts(lesson: Lesson, others: int, cell: int = 0) -> None:
     """So many exchanges of a cell were counted since the last time, until now."""
     of = (Counted(cell, 0, ((bucket(2 * MS), others),)),) if others else ()
     lesson.engine.feed(Batch([], [], tuple(lesson.tap.counters), lesson.now_ns, counted=of))
+
+
+def afforded(lesson: Lesson, others: int) -> float:
+    """Requests that are looked at each second, while so many others come besides."""
+    total = 0
+    for second in range(TEN_S + 1):
+        for _ in range(int(1000 / READ_MS)):
+            lesson.slate.detail = 0  # all were
+            lesson.wait(READ_MS)
+            total += lesson.slate.detail if second else 0
+        counts(lesson, others)
+    return total / TEN_S
+
+
+@pytest.mark.parametrize(("others", "looks"), [
+    (0, DETAIL_PER_S), (DETAIL_PER_S, DETAIL_PER_S), (2 * DETAIL_PER_S, DETAIL_PER_S / 2),
+    (25 * DETAIL_PER_S, SAMPLES_PER_S)])
+def test_the_more_there_are_the_fewer_are_looked_at(others: int, looks: float) -> None:
+    """As long as nearly all can be looked at they are; of a real flood there are samples."""
+    assert afforded(flooded(), others) == pytest.approx(looks, rel=0.02)
+
+
+def test_what_is_found_pays_for_further_looks() -> None:
+    """Up to as many as there are without a flood."""
+    lesson = flooded()
+    afforded(lesson, 25 * DETAIL_PER_S)
+    for found, looks in ((1, SAMPLES_PER_S * READ_MS / 1e3 + FOUND_PAYS), (1000, DETAIL_PER_S * READ_MS / 1e3)):
+        for number in range(found):
+            lesson.exchange(get(f"/found/{found}/{number}"), OK, times=2)
+        lesson.slate.detail = 0
+        lesson.wait(READ_MS)
+        assert lesson.slate.detail == pytest.approx(looks, abs=1)
+
+
+def test_what_comes_again_late_is_not_hot() -> None:
+    """After so many others that it is one of thousands; it has its row all the same."""
+    lesson = flooded()
+    for number in (1, *range(LOOKED_MAX), 1):
+        lesson.exchange(get(f"/{number}"), OK, times=1)
+    assert len(lesson.slate.requests) == 2  # "/1" came twice at once
+    lesson.exchange(get("/1"), OK, times=1)
+    assert {cell.path: cell.requests for cell in lesson.snapshot().cells}["/1"] == 4
 
 
 def full(*, asked: bool) -> Lesson:
