@@ -30,6 +30,7 @@ SOURCES = frozenset(How) - {How.UNKNOWN}
 CACHE = "/var/cache/httptop"  # where the loader keeps what it has compiled
 RECORDS_PER_READ = 1_000  # 2 KB each; and some 30 ms, after which a Snapshot may be due
 NICE = 10
+LOOK_S = 0.5  # between two looks at the interfaces: at each reading it was a seventh of what httptop costs
 FAST_PATH = "http_fast.c"  # the part that may come later, or not at all
 PACKETS, TCX = "packets ", "tcx "  # what the child (loader.py) calls what shows packets, and the interface
 COMPILED, STANDBY = "fast path", "standby"  # and what comes later
@@ -83,6 +84,7 @@ class LiveSource:
         self._accepts: list[PerfRing] = []
         self._pace = Pace()
         self._accepts_before = 0
+        self._look_s = 0.0
 
     def begin(self) -> None:
         """Start the child already: it compiles while the caller does something else."""
@@ -266,9 +268,13 @@ class LiveSource:
 
     def _look_around(self) -> None:
         self._hear_child()
+        now_s = time.monotonic()
+        if now_s < self._look_s:
+            return
+        self._look_s = now_s + LOOK_S
         gone = self._taps.look()
         if gone == self.info.interfaces and not self.patient:
             raise HttptopError(f"interface {', '.join(gone)} has vanished",
                                "start again when it is back, or use -i any")
-        if self._around.look(time.monotonic()) or gone != self.info.gone:
+        if self._around.look(now_s) or gone != self.info.gone:
             self.info = self.info._replace(gone=gone, busy=self._around.busy, listening=self._around.listening)

@@ -15,18 +15,18 @@ from httptop.capture.interfaces import ANY
 class Taps:
     """Made by the loader. An interface that comes back as another one of its name has its packet socket bound again.
 
-    Only to make a socket takes a privilege. `links`: fds of the programs on tcx, which end with the interface.
+    Only to make a socket takes a privilege. `links`: fds of the programs on tcx.
     """
 
     def __init__(self, names: Sequence[str], sockets: Mapping[str, int], links: Mapping[str, Sequence[int]]) -> None:
-        self._names = names
+        self._names = tuple(names)
         self._sockets: dict[str, socket.socket] = {}
         self._links = {name: list(fds) for name, fds in links.items()}
         self._bound = {name: index for index, name in socket.if_nameindex() if name in names}
         self.add(sockets)
 
     def __bool__(self) -> bool:
-        return bool(self._sockets or self._links)
+        return bool(self._names)
 
     def add(self, sockets: Mapping[str, int]) -> None:
         """Packet sockets by interface, bound to it or for when it has come back."""
@@ -35,15 +35,16 @@ class Taps:
     def look(self) -> tuple[str, ...]:
         """The interfaces that are gone now. What has come back is watched again."""
         present = {name: index for index, name in socket.if_nameindex()}
+        for name in [name for name, index in self._bound.items() if present.get(name) != index]:
+            del self._bound[name]
+            self._let_go(name)  # programs would go along to another name, or another network namespace
         for name, sock in self._sockets.items():
-            if name in present and self._bound.get(name) != present[name]:
+            if name in present and name not in self._bound:
                 with contextlib.suppress(OSError):  # it went again: the next look will see
                     self._bind(sock, name, present[name])
-        return tuple(name for name in self._names
-                     if name != ANY and (name not in present or self._bound.get(name) != present[name]))
+        return tuple(name for name in self._names if name not in self._bound and name != ANY)
 
     def _bind(self, sock: socket.socket, name: str, index: int) -> None:
-        self._let_go(name)
         if is_bridge(sock, name):
             sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, struct.pack("=iHH8x", index, PACKET_MR_PROMISC, 0))
         sock.bind((name, ETH_P_ALL))
@@ -57,6 +58,6 @@ class Taps:
         """Watch no more."""
         for sock in self._sockets.values():
             sock.close()
-        self._sockets = {}
         for name in list(self._links):
             self._let_go(name)
+        self._names, self._sockets = (), {}

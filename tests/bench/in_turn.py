@@ -1,4 +1,4 @@
-"""What is small beside how a machine changes from one second to the next: two servers, of which one is watched.
+"""What is small beside how a machine changes from one second to the next: two of a kind, of which one is watched.
 
 Each is asked at full speed for a moment, in turn, so that whatever else the machine does meets both alike. Nothing is
 started or stopped in between.
@@ -14,35 +14,47 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from tests.bench.arena import Arena, arena
 
 SLICE_S = 0.4
 SETTLE_S = 0.1  # until a client that was stopped asks at full speed again
+BLOCKS = 8
 LEARN_S = 3.0  # until a watcher knows what is asked for
 
-Watcher = Callable[[Arena], contextlib.AbstractContextManager[object]]
-Client = Callable[[float], float]  # seconds at full speed -> requests per second, by the server's count
+Side = TypeVar("Side")
+Watcher = Callable[[Side], contextlib.AbstractContextManager[object]]
+Client = Callable[[float], float]  # seconds at full speed -> how fast that was
 
 
-def kept(here: Arena, watcher: Watcher, pairs: int) -> list[float]:
-    """Of `pairs` moments: the speed of the server that is watched, as a share of that of the other one.
+def kept(here: Arena, watcher: Watcher[Arena], pairs: int) -> list[float]:
+    """Of `pairs` moments: the speed of the server that is watched, as a share of that of another one."""
+    with arena(quick=here.quick) as other:
+        return between((here, other), watcher, _wrk, pairs)
 
-    The one half of them with the one server watched, the other half with the other one: no two are equally fast.
+
+def between(sides: tuple[Side, Side], watcher: Watcher[Side],
+            client: Callable[[Side], contextlib.AbstractContextManager[Client]], pairs: int) -> list[float]:
+    """Of `pairs` moments: the speed of the side that is watched, as a share of that of the other one.
+
+    In BLOCKS, of which the one half has the one side watched, the other half the other one: no two are equally fast,
+    nor is one after it has begun anew.
     """
     found = []
-    with arena(quick=here.quick) as other:
-        for watched, alone in ((here, other), (other, here)):
-            with watcher(watched), _client(watched) as loud, _client(alone) as quiet:
-                loud(LEARN_S)
-                found += [_pair(loud, quiet) for _ in range(pairs // 2)]
+    for watched, alone in (sides, sides[::-1]) * (BLOCKS // 2):
+        with watcher(watched), client(watched) as loud, client(alone) as quiet:
+            loud(LEARN_S)
+            found += [_pair(loud, quiet) for _ in range(pairs // BLOCKS)]
     return found
 
 
 def mean(ratios: Sequence[float]) -> str:
-    """Their geometric mean, and its standard error."""
+    """Their geometric mean, and its standard error by how much the blocks differ."""
     logs = [math.log(ratio) for ratio in ratios]
-    return f"mean {math.exp(statistics.mean(logs)):.3f} ± {statistics.stdev(logs) / math.sqrt(len(logs)):.3f}"
+    size = len(logs) // BLOCKS
+    blocks = [statistics.mean(logs[at : at + size]) for at in range(0, len(logs), size)]
+    return f"mean {math.exp(statistics.mean(blocks)):.3f} ± {statistics.stdev(blocks) / math.sqrt(len(blocks)):.3f}"
 
 
 def _pair(loud: Client, quiet: Client) -> float:
@@ -53,21 +65,25 @@ def _pair(loud: Client, quiet: Client) -> float:
 
 
 @contextlib.contextmanager
-def _client(here: Arena) -> Iterator[Client]:
-    """One that never ends, and is stopped but in its turns."""
-    words = here.where.command("wrk", "-t1", "-c32", "-d10h", here.url)
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as wrk:
+def stopped_between(words: Sequence[str], total: Callable[[], float]) -> Iterator[Client]:
+    """A command that never ends, and is stopped but in its turns. `total`: what it has done so far."""
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
         def turn(seconds: float) -> float:
-            wrk.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGCONT)
             time.sleep(SETTLE_S)
-            before, began = here.server.requests(), time.monotonic()
+            before, began = total(), time.monotonic()
             time.sleep(seconds)
-            speed = (here.server.requests() - before) / (time.monotonic() - began)
-            wrk.send_signal(signal.SIGSTOP)
+            speed = (total() - before) / (time.monotonic() - began)
+            process.send_signal(signal.SIGSTOP)
             return speed
 
         try:
             turn(SETTLE_S)
             yield turn
         finally:
-            wrk.kill()
+            process.kill()
+
+
+def _wrk(here: Arena) -> contextlib.AbstractContextManager[Client]:
+    """Requests per second, by the server's count."""
+    return stopped_between(here.where.command("wrk", "-t1", "-c32", "-d10h", here.url), here.server.requests)

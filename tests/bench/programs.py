@@ -41,7 +41,7 @@ def programs(_: Arena) -> Iterator[Row]:
     """
     with kernel() as loaded:
         for what, packet in _packets().items():
-            yield _repeated(f"socket filter, {what}", loaded.program, packet)
+            yield _repeated(f"filter, {what}", loaded.program, packet)
         yield from _heads(loaded, "known")
     with kernel(fast_path=False) as loaded:
         yield from _heads(loaded, "through the ring")
@@ -82,7 +82,7 @@ def _heads(loaded: Kernel, how: str) -> Iterator[Row]:
             # Empties the ring. What waits is read for Snapshots alone: all of the table, through all of the cache.
             loaded.source._drain(most=1 << 30, whole=False)
     for name, costs in found.items():
-        yield Row(f"ns per run: socket filter, {name} head, {how}", [cost - least for cost in costs], 0,
+        yield Row(f"ns per run: filter, {name} head, {how}", [cost - least for cost in costs], 0,
                   MEASURING.format(least))
 
 

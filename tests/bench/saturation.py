@@ -14,7 +14,7 @@ from tests.bench.watchers import WATCHERS, Watched, empty_filter, nobody
 
 MB = 1e6
 SETTLE_S = 2.0  # what has just come up still loads what it will need: starts are measured elsewhere
-IN_TURN: dict[str, in_turn.Watcher] = {  # what differs least from nothing
+IN_TURN: dict[str, in_turn.Watcher[Arena]] = {  # what differs least from nothing
     "nobody": nobody, "an empty filter": empty_filter, "batch": WATCHERS["batch"], "screen": WATCHERS["screen"]}
 
 
@@ -28,7 +28,7 @@ class Runs:
 
 def saturation(arena: Arena) -> Iterator[Row]:
     """Nginx and wrk at full speed: what the server keeps of its speed, what each watcher sees, and what it costs."""
-    rounds, seconds, moments = (2, 1, 20) if arena.quick else (3, 2, 120)
+    rounds, seconds, moments = (2, 1, 16) if arena.quick else (3, 2, 120)
     watchers = {**WATCHERS, **PEERS}
     runs = {name: Runs() for name in watchers}
     alone: list[float] = []

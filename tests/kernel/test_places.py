@@ -87,14 +87,30 @@ def test_before_others(wire: Site) -> None:
 
 
 def test_interface_of_another_name() -> None:
-    """Who has taken its name is watched in its place, and it no more."""
+    """It is watched no more; who takes its name is."""
     with site() as wire, watched(wire) as source:
         until(lambda: source.read(0.0) is not None and not source._to_come, "what is to come later")
         ip("-n", wire.server.name, "link", "set", wire.interface, "down", "name", "renamed")
         reading(source, lambda _: source.info.gone == (wire.interface,), "it to be gone")
+        assert on_the_cable(wire, "renamed") == [[], []]
         ip("-n", wire.server.name, "link", "add", wire.interface, "type", "bridge")
         reading(source, lambda _: not source.info.gone, "it to be back")
-        assert on_the_cable(wire, "renamed") == [[], []]
+
+
+@pytest.mark.parametrize("tcx", [True, False])
+def test_interface_that_moves_away_and_back(tcx: bool) -> None:
+    """It is watched as long as it is here, though it keeps its number."""
+    with site() as wire, namespace() as other, watched(wire, tcx=tcx) as source:
+        until(lambda: source.read(0.0) is not None and not source._to_come, "what is to come later")
+        ip("-n", wire.server.name, "link", "set", wire.interface, "netns", other.name)
+        reading(source, lambda _: source.info.gone == (wire.interface,), "it to be gone")
+        assert tcx_programs(other, wire.interface, "ingress") == []
+        ip("-n", other.name, "link", "set", wire.interface, "netns", wire.server.name)
+        ip("-n", wire.server.name, "link", "set", wire.interface, "up")
+        ip("-n", wire.server.name, "addr", "add", f"{wire.server4}/30", "dev", wire.interface)
+        reading(source, lambda _: not source.info.gone, "it to be back")
+        ask(wire)
+        reading(source, lambda counters: counters[Counter.C2XX] == 1, "an exchange")
 
 
 @pytest.mark.parametrize("tcx", [True, False])
