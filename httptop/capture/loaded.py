@@ -36,6 +36,7 @@ class Loaded:
         self._settings = {compiling.OWN_NETNS_MARK: os.stat("/proc/thread-self/ns/net").st_ino}
         self.maps: dict[str, int] = {}
         self.programs: dict[tuple[str, int], int] = {}
+        self.withheld: tuple[str, ...] = ()  # maps that the filter has, but that nobody needs to know of
         self.callees: dict[int, int] = {}  # by place: the map of programs that are tail-called there
         self._places = list(places)
         self._image = bytecode.Image([], [])
@@ -105,7 +106,7 @@ class Loaded:
                 self._load(rest())
         except (OSError, RuntimeError, ValueError):
             self._compiler = []
-            self.maps = {name: fd for name, fd in self.maps.items() if name not in TAUGHT}
+            self.withheld = TAUGHT
             return list(compiling.FAST_PATH)
         return []
 

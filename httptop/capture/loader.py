@@ -124,7 +124,7 @@ def held(events: list[int]) -> list[int]:
 
 def attach(config: dict[str, Any], loaded: Loaded, places: Mapping[str, int]) -> list[tuple[str, int]]:
     """[(name, fd), ...] of all that must stay open."""
-    maps = loaded.maps
+    maps = {name: fd for name, fd in loaded.maps.items() if name not in loaded.withheld}
     programs = {name: fd for (name, at), fd in loaded.programs.items() if name not in SEE_PACKETS}
     fds = [(name, maps[name]) for name in MAPS if name in maps]
     if "accepted" in maps:

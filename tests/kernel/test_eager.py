@@ -24,7 +24,7 @@ from httptop.engine import Engine
 from httptop.records import Batch
 from httptop.snapshot import Snapshot
 from tests.support import bpf, load
-from tests.support.net import Namespace, namespace
+from tests.support.net import Namespace, ip, join, namespace, site
 from tests.support.nginx import nginx
 from tests.support.poll import PATIENCE_S, until
 from tests.support.program import compiler_held, taps
@@ -170,13 +170,34 @@ def test_the_next_one_has_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert "http_fast" in programs(source)
 
 
-def test_what_never_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a fast path all is seen, and it is said that there is none."""
+@pytest.fixture
+def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiler that does not take the fast path."""
     bpf_directory = tmp_path / "bpf"
     shutil.copytree(live.bpf_directory(), bpf_directory)
     tracks = bpf_directory / "tracks.c"
     tracks.write_text("#error not this compiler\n" + tracks.read_text())
     monkeypatch.setattr(live, "bpf_directory", lambda: bpf_directory)
+
+
+@pytest.mark.usefixtures("refused")
+def test_interface_that_comes_back_without_a_fast_path(tmp_path: Path) -> None:
+    """A packet socket is ready for it all the same."""
+    with site() as wire, wire.server.entered(), contextlib.closing(
+            LiveSource((wire.interface,), keep_root=True)) as source:
+        source.cache, source.patient = str(tmp_path / "cache"), True
+        source.open()
+        assert "http_fast.c" in source.missing
+        until(lambda: source.read(0.0) is not None and not source._to_come, "what is to come later")
+        ip("-n", wire.client.name, "link", "del", wire.interface)
+        until(lambda: source.read(0.0) is not None and source.info.gone, "it to be gone")
+        join(wire)
+        until(lambda: source.read(0.0) is not None and not source.info.gone, "it to be back")
+
+
+@pytest.mark.usefixtures("refused")
+def test_what_never_comes(tmp_path: Path) -> None:
+    """Without a fast path all is seen, and it is said that there is none."""
     with namespace() as where, nginx(tmp_path, where) as web, where.entered(), eager(tmp_path / "cache") as source:
         assert not source.info.slow
         watch = Watch(where, web.port, source)
