@@ -114,7 +114,6 @@ static __always_inline void count(PACKET *packet, __be16 protocol, __u32 at, __u
 		((__u64 *)row)[counter]++;
 }
 
-
 /* The last two bytes of its header say what follows. */
 static __always_inline void count_ethernet(PACKET *packet, __u32 way)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * flow -> process, written by tracepoints that run in the process's own context, so that the socket filter can put
+ * flow -> process, written by tracepoints that run in the process's own context, so that the filter can put
  * both ends of an exchange into its record. By the time a response passes, the server has read the request.
  *
  * tcp_rcv_space_adjust and not a kprobe on tcp_recvmsg: it also fires for splice and io_uring. It is passed at every

@@ -3,7 +3,7 @@
  * The filter. It sees each packet of an interface and decides early: nothing to us (most packets), or something for
  * http_deliver.c, which it tail-calls. It never keeps a packet, nor keeps one from going its way.
  *
- * It is loaded for one of several places (access.h): tcx, or a packet socket.
+ * It is loaded for one of two places (access.h), or for both: tcx, and a packet socket.
  *
  * Two programs and not one: the second is verified from one state, with all that it needs in the scratch; as one
  * program the verifier would walk its loops once for every way that leads to them, and give up.

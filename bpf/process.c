@@ -48,7 +48,7 @@ static __always_inline void current_owner(struct owner *owner, __u8 how)
 	owner->pid = thread >> 32;
 }
 
-/* Atomic: unlike the socket filter, a tracepoint can be interrupted by another one on its CPU. */
+/* Atomic: unlike the filter, a tracepoint can be interrupted by another one on its CPU. */
 static __always_inline void count_in_process(__u32 which)
 {
 	__u32 cpu = bpf_get_smp_processor_id();

@@ -1,4 +1,4 @@
-"""The tap: which segments matter. The socket filter in plain Python, for capture files and as its specification.
+"""The tap: which segments matter. The filter of bpf/ in plain Python, for capture files and as its specification.
 
 It states the same rules as bpf/http_filter.c and bpf/http_deliver.c, function by function, on top of packet.py and
 heads.py, which are bpf/packet.h and bpf/heads.h; a test holds both to the same records.

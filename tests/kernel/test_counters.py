@@ -99,7 +99,7 @@ def test_vlan(wire: Site, here: Host, hook: str, vlans: tuple[tuple[int, int], .
 @pytest.mark.parametrize(("hook", "mtu", "mode"),
                          [("tcx", 4000, None), ("tc", 4000, None), ("xdp", MTU, "native"), ("xdp", 4000, "generic")])
 def test_same_as_the_specification(hook: str, mtu: int, mode: str | None) -> None:
-    """All hand-made frames of the socket filter's tests, right and wrong ones, give what each says on its own."""
+    """All hand-made frames of the filter's tests, right and wrong ones, give what each says on its own."""
     with site() as wire, host(wire.server) as here:
         for end in (wire.server, wire.client):
             ip("-n", end.name, "link", "set", "veth0", "mtu", str(mtu))

@@ -1,4 +1,4 @@
-"""Conversations as frames, each a corner of what the socket filter and its Python twin must see alike."""
+"""Conversations as frames, each a corner of what the filter and its Python twin must see alike."""
 
 from __future__ import annotations
 
