@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Between which processes exchanges that are taught are counted, and how (cells). */
-#define LATENCY_MAX_NS (1ULL << 32)
-#define LATENCY_MIN_NS (1ULL << 10)
+#define LATENCY_MAX_NS (1LL << 32)
+#define LATENCY_MIN_NS (1LL << 10)
 
 /* Who is at an end; 0: nobody can say here. */
 static __always_inline int identify(struct identity *id, const struct flow_key *flow, __u32 end,
@@ -106,11 +106,11 @@ static __always_inline __u32 bucket(__u32 ns)
 /* 0: it must go through the ring, because it is not known, or to be shown. */
 static __always_inline int add(struct scratch *scratch, struct cell *cell, struct settings *set)
 {
-	__u64 latency = bpf_ktime_get_ns() - scratch->asked_ns;
+	__s64 latency = scratch->now_ns - scratch->asked_ns; /* negative: asked while this waited */
 
-	if (latency < LATENCY_MIN_NS || latency >= LATENCY_MAX_NS || latency > cell->latency_max) {
+	if (latency < LATENCY_MIN_NS || latency >= LATENCY_MAX_NS || latency > (__s64)cell->latency_max) {
 		/* the slowest are of interest one by one */
-		if (latency > cell->latency_max)
+		if (latency > (__s64)cell->latency_max)
 			cell->latency_max = latency;
 		return 0;
 	}

@@ -186,7 +186,7 @@ static __always_inline void asked(struct scratch *scratch, struct track *t)
 	t->next[g->from & 1] = g->seq + scratch->asks;
 	if (has_body_method(scratch->counter))
 		t->body = scratch->asks - scratch->head;
-	scratch->asked_ns = bpf_ktime_get_ns();
+	scratch->asked_ns = scratch->now_ns;
 	t->asked = 1;
 }
 
@@ -201,7 +201,8 @@ static __always_inline void answered(struct scratch *scratch, struct track *t)
 	t->ready = !scratch->answer ? 0 : scratch->length ? 7 : t->cell ? 7 | OPEN : 0;
 	if (scratch->whole || g->payload_len >= RESPONSE_BYTES)
 		t->ready |= WHOLE;
-	t->answer = scratch->answer;
+	if (t->answer != scratch->answer) /* it lies behind the first cache line */
+		t->answer = scratch->answer;
 	t->response = g->seq;
 	t->next[g->from & 1] = g->seq + scratch->length;
 }
@@ -261,10 +262,12 @@ static __always_inline void follow_packet(struct __sk_buff *skb)
 	s.counters = row->n;
 	struct segment *g = &s.scratch->segment;
 	int asks = s.scratch->kind == KIND_REQUEST;
-	if (asks) { /* before its track is needed, which is on its way: see touch_track() */
+	/* what can be done while its track is on its way, see touch_track() */
+	if (asks) {
 		s.scratch->template = template_of(skb, s.scratch, set);
 		READ_BACK();
 	}
+	s.scratch->now_ns = bpf_ktime_get_ns();
 	struct track *t = track_of(s.scratch, set, g->tcp_flags & TCP_SYN || asks);
 	if (!t && s.scratch->asked_ns == TAKEN && s.scratch->tries++ < TRIES)
 		programs.call(skb, PROGRAM_FAST); /* once more */

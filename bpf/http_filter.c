@@ -41,7 +41,8 @@ struct scratch {
 	struct flow flow; /* for http_deliver.c to go on with */
 	__u64 flow_hash;
 	struct cell_key cell;
-	__u64 hash, length, asked_ns; /* of the track, which is locked */
+	__u64 hash, length, now_ns;
+	__u64 asked_ns; /* of the track, which is locked */
 	__u32 hashed, template, answer, verdict;
 	__u32 target, query, end; /* of a request: where its target begins, what follows its '?' (0: none), where both end */
 	__u32 host, host_end; /* where its Host begins and ends, if it has one; else 0 */
