@@ -118,6 +118,7 @@ enum counter {
 #define PROBES 4        /* places where an entry may lie */
 #define STRANGERS_MAX 1024
 #define TRACKS_MAX 131072
+#define TRACKS_NEAR 32  /* in a page of memory */
 #define HEAD_MAX 1024   /* a longer head is not taught */
 #define STATUS_BYTES 16 /* of a response, which are not masked: "HTTP/1.1 200 OK\r" */
 #define LENGTH_DIGITS 10 /* of a Content-Length */

@@ -32,13 +32,13 @@ static __always_inline __u64 flow_hash(const struct flow_key *flow, const struct
 	for (int i = 0; i < 4; i++)
 		sum = summed(sum, words[i], &key, set);
 	__u64 hash = mixed(0, summed(sum, ports & ~(near << 16 | near), &key, set), set);
-	return (hash & ~31ULL) | ((ports >> 17 ^ ports >> 1) & 31);
+	return (hash & ~(TRACKS_NEAR - 1ULL)) | ((ports >> 17 ^ ports >> 1) & (TRACKS_NEAR - 1));
 }
 
 /* The number of one of the four tracks that may be that of the flow. */
 static __always_inline __u32 track_at(__u64 hash, __u32 which)
 {
-	_Static_assert(TRACKS_MAX == 1 << 17, "twelve bits for each of four pages");
+	_Static_assert(TRACKS_MAX == 1 << 17 && TRACKS_NEAR == 1 << 5, "twelve bits for each of four pages");
 
-	return (hash >> (16 + 12 * which) & 4095) << 5 | (hash & 31);
+	return (hash >> (16 + 12 * which) & 4095) * TRACKS_NEAR | (hash & (TRACKS_NEAR - 1));
 }

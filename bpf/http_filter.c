@@ -111,6 +111,7 @@ static __always_inline void leave_alone(struct segment *g, __u64 *row, __u32 cou
 
 #ifdef FAST_PATH /* what user space has mapped when http_fast.c may be yet to come */
 BPF_F_TABLE("array", u32, struct track, tracks, TRACKS_MAX, MMAPABLE);
+BPF_F_TABLE("array", u32, u64, tracked, TRACKS_MAX / TRACKS_NEAR, MMAPABLE); /* pages of them: 1, once one was taken */
 BPF_F_TABLE("array", u32, struct template, templates, TEMPLATES_MAX, MMAPABLE);
 BPF_F_TABLE("array", u32, struct cell, cells, CELLS_MAX, MMAPABLE);
 BPF_F_TABLE("array", u32, struct stranger, strangers, STRANGERS_MAX, MMAPABLE);

@@ -67,9 +67,14 @@ static __always_inline void unlock(struct scratch *scratch, struct track *t)
 #endif
 }
 
-/* Make it that of `flow`; it stays locked. */
-static __always_inline void renew(struct scratch *scratch, struct track *t)
+/* Make it, which is track `at`, that of `flow`; it stays locked. */
+static __always_inline void renew(struct scratch *scratch, struct track *t, __u32 at)
 {
+	__u32 page = at / TRACKS_NEAR;
+	__u64 *taken = tracked.lookup(&page);
+
+	if (taken)
+		*taken = 1;
 	__builtin_memset(&t->touched, 0, __builtin_offsetof(struct track, asked_ns) - __builtin_offsetof(struct track, touched));
 	__builtin_memset(&t->template, 0, sizeof(*t) - __builtin_offsetof(struct track, template));
 	t->state = TRACK_WATCH;
@@ -82,6 +87,7 @@ static __always_inline struct track *track_of(struct scratch *scratch, const str
 {
 	const struct flow_key *flow = &scratch->segment.flow;
 	struct track *place = 0;
+	__u32 number = 0;
 	int found = 0;
 	scratch->asked_ns = 0;
 
@@ -96,8 +102,10 @@ static __always_inline struct track *track_of(struct scratch *scratch, const str
 			found = 1;
 			break;
 		}
-		if (!holds(t) && (!place || (place->state != TRACK_FREE && t->state == TRACK_FREE)))
+		if (!holds(t) && (!place || (place->state != TRACK_FREE && t->state == TRACK_FREE))) {
 			place = t;
+			number = at;
+		}
 	}
 	if (!place || !(found || claim) || !lock(scratch, place))
 		return 0;
@@ -107,7 +115,7 @@ static __always_inline struct track *track_of(struct scratch *scratch, const str
 		unlock(scratch, place);
 		return 0;
 	}
-	renew(scratch, place);
+	renew(scratch, place, number);
 	return place;
 }
 

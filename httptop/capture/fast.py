@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import struct
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -34,6 +35,7 @@ from httptop.taught import (
     TRACK,
     TRACK_FAST,
     TRACKS_MAX,
+    TRACKS_NEAR,
     Cut,
     Framing,
     Kept,
@@ -48,6 +50,7 @@ _CELL_BYTES = CELL.size + 4 * LATENCY_BUCKETS
 _LATENCY_MAX_AT, _BYTES_AT = CELL_KEY.size, CELL_KEY.size + 8
 _ASKED_AT = FLOW_KEY.size + 2
 _ASKED_NS = 7  # of the fields of a track
+_TAKEN_PAGES, _ASKED = re.compile(b"\1+"), re.compile(b"\1")
 _LOOKS = 3  # at a track: a CPU is done with it after a microsecond
 _PIECE_BYTES = 128
 _EMPTY = bytes(4 * LATENCY_BUCKETS)
@@ -55,7 +58,8 @@ _SAMPLES_AT, _WAKE_AT, _DETAIL_AT = 16, 24, 32  # in settings
 _ANSWER_AT = 4  # in a cell's key: written last
 
 SIZES = {"templates": TEMPLATES_MAX * _TEMPLATE_BYTES, "cells": CELLS_MAX * _CELL_BYTES,
-         "strangers": STRANGERS_MAX * STRANGER.size, "tracks": TRACKS_MAX * TRACK.size, "settings": SETTINGS.size}
+         "strangers": STRANGERS_MAX * STRANGER.size, "tracks": TRACKS_MAX * TRACK.size,
+         "tracked": TRACKS_MAX // TRACKS_NEAR * 8, "settings": SETTINGS.size}
 
 _64 = (1 << 64) - 1
 _32 = (1 << 32) - 1
@@ -227,20 +231,25 @@ class Board:
 
     def held(self) -> list[Held]:
         """Requests that wait in the kernel."""
-        view = self._maps["tracks"]
-        with memoryview(view) as raw:
-            asked = bytes(raw[_ASKED_AT : SIZES["tracks"] : TRACK.size])
-        found = []
-        at = asked.find(b"\1")
-        while at >= 0:
-            track = self._track(at)
-            if track is not None:
-                flow, _, role, waits, _, _, _, asked_ns, template, *_ = track
-                state, client = _halves(role)
-                if state == TRACK_FAST and waits:
-                    found.append(Held(template - 1, flow, client, asked_ns))
-            at = asked.find(b"\1", at + 1)
-        return found
+        return [held for at in self._asked() if (held := self._held(at)) is not None]
+
+    def _asked(self) -> Iterator[int]:
+        """Tracks that may hold one. All of them are 16 MB, so only pages are looked at of which one was taken ever."""
+        first = 0 if sys.byteorder == "little" else 7
+        taken = self._maps["tracked"][first :: 8]
+        for pages in _TAKEN_PAGES.finditer(taken):
+            begin, end = pages.start() * TRACKS_NEAR, pages.end() * TRACKS_NEAR
+            with memoryview(self._maps["tracks"]) as raw:
+                asked = bytes(raw[begin * TRACK.size + _ASKED_AT : end * TRACK.size : TRACK.size])
+            yield from (begin + one.start() for one in _ASKED.finditer(asked))
+
+    def _held(self, at: int) -> Held | None:
+        track = self._track(at)
+        if track is None:
+            return None
+        flow, _, role, waits, _, _, _, asked_ns, template, *_ = track
+        state, client = _halves(role)
+        return Held(template - 1, flow, client, asked_ns) if state == TRACK_FAST and waits else None
 
     def _track(self, at: int) -> tuple[Any, ...] | None:
         """What one holds, when no CPU is at it."""

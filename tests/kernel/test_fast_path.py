@@ -99,6 +99,23 @@ def test_known_exchanges_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -
     assert counted(loaded) > 180
 
 
+def test_held_requests_are_in_flight(loaded: Kernel, reference: Kernel) -> None:
+    """Wherever their connections are tracked; once they are answered, too, nothing waits any more."""
+    script = Script()
+    talks = [opened(script) for _ in range(100)]
+    for turn in range(5):
+        for talk in talks:
+            talk.ask(GET)
+            if turn < 4:
+                talk.answer(OK)
+    snapshot = check_equal(loaded, reference, script.frames, 20)
+    assert snapshot.in_flight_total == len(talks)
+    assert loaded.source.board is not None
+    assert len(loaded.source.board.held()) > 90
+    loaded.run([talk.frame(1, OK) for talk in talks])
+    assert not loaded.source.board.held()
+
+
 @pytest.mark.parametrize("last", [False, True], ids=["length within the head", "length at its end"])
 def test_answers_like_the_one_before_but_for_their_length(loaded: Kernel, reference: Kernel, last: bool) -> None:
     """Many that are the same, byte for byte, and then others of the same form: each counts with its own length."""
