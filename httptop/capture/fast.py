@@ -52,8 +52,8 @@ _ASKED_AT = FLOW_KEY.size + 2
 _ASKED_NS = 7  # of the fields of a track
 _TAKEN_PAGES, _ASKED = re.compile(b"\1+"), re.compile(b"\1")
 _LOOKS = 3  # at a track: a CPU is done with it after a microsecond
-_PIECE_BYTES = 128
-_EMPTY = bytes(4 * LATENCY_BUCKETS)
+# Of each bucket of a histogram, its highest bit, and the others.
+_HIGHEST, _OTHERS = (int.from_bytes(bits * LATENCY_BUCKETS, "little") for bits in (b"\0\0\0\x80", b"\xff\xff\xff\x7f"))
 _SAMPLES_AT, _WAKE_AT, _DETAIL_AT = 16, 24, 32  # in settings
 _ANSWER_AT = 4  # in a cell's key: written last
 
@@ -65,14 +65,18 @@ _64 = (1 << 64) - 1
 _32 = (1 << 32) - 1
 
 
-def _grown(now: bytes, before: bytes) -> list[tuple[int, int]]:
-    """(bucket, by how much) of two histograms; piece by piece, since few of the buckets of one have changed."""
-    found: list[tuple[int, int]] = []
-    for at in range(0, len(now), _PIECE_BYTES):
-        new, old = now[at : at + _PIECE_BYTES], before[at : at + _PIECE_BYTES]
-        if new != old:
-            pairs = zip(memoryview(new).cast("I"), memoryview(old).cast("I"), strict=True)
-            found += [(bucket, n - m) for bucket, (n, m) in enumerate(pairs, LATENCY_LOW + at // 4) if n != m]
+def _grown(now: int, before: int) -> list[tuple[int, int]]:
+    """(bucket, by how much) of two histograms, each one number of 32 bits for a bucket, which may overflow.
+
+    All are subtracted at once, since few have changed; without their highest bits, so that none borrows from the next.
+    """
+    left = ((now | _HIGHEST) - (before & _OTHERS)) ^ ((now ^ before ^ _HIGHEST) & _HIGHEST)
+    found = []
+    while left:
+        at = (left.bit_length() - 1) // 32
+        grown = left >> 32 * at
+        left -= grown << 32 * at
+        found.append((LATENCY_LOW + (at if sys.byteorder == "little" else LATENCY_BUCKETS - 1 - at), grown))
     return found
 
 
@@ -96,7 +100,7 @@ class Board:
         self._templates: set[int] = set()
         self._strangers: set[bytes] = set()  # those that were not overwritten
         self._stranger_at: dict[int, bytes] = {}
-        self._cells: dict[int, tuple[int, bytes]] = {}  # what was read last: bytes, and the histogram as it lies there
+        self._cells: dict[int, tuple[int, int]] = {}  # what was read last: bytes, and the histogram as one number
 
     def unteach(self) -> None:
         """Nothing that is taught is known any more; what is held by it stays held."""
@@ -156,7 +160,7 @@ class Board:
             value = self._mixed(value, word)
         at = self._place(value, CELLS_MAX, self._cells)
         if at is not None:
-            self._cells[at] = (0, _EMPTY)
+            self._cells[at] = (0, 0)
             view, start = self._maps["cells"], at * _CELL_BYTES
             view[start : start + len(key)] = key[:_ANSWER_AT] + bytes(4) + key[_ANSWER_AT + 4 :]
             self._publish("cells", start + _LATENCY_MAX_AT, latency_max_ns)
@@ -224,7 +228,7 @@ class Board:
             start = at * _CELL_BYTES
             total = self._words["cells"][(start + _BYTES_AT) // 8]
             if total != bytes_before:
-                now = view[start + _HISTOGRAM_AT : start + _CELL_BYTES]
+                now = int.from_bytes(view[start + _HISTOGRAM_AT : start + _CELL_BYTES], sys.byteorder)
                 self._cells[at] = (total, now)
                 found.append(Counted(at, (total - bytes_before) % ONE_MORE, _grown(now, before)))
         return found
@@ -236,11 +240,9 @@ class Board:
     def _asked(self) -> Iterator[int]:
         """Tracks that may hold one. All of them are 16 MB, so only pages are looked at of which one was taken ever."""
         first = 0 if sys.byteorder == "little" else 7
-        taken = self._maps["tracked"][first :: 8]
-        for pages in _TAKEN_PAGES.finditer(taken):
+        for pages in _TAKEN_PAGES.finditer(self._maps["tracked"][first::8]):
             begin, end = pages.start() * TRACKS_NEAR, pages.end() * TRACKS_NEAR
-            with memoryview(self._maps["tracks"]) as raw:
-                asked = bytes(raw[begin * TRACK.size + _ASKED_AT : end * TRACK.size : TRACK.size])
+            asked = self._maps["tracks"][begin * TRACK.size + _ASKED_AT : end * TRACK.size : TRACK.size]
             yield from (begin + one.start() for one in _ASKED.finditer(asked))
 
     def _held(self, at: int) -> Held | None:

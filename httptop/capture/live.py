@@ -255,7 +255,7 @@ class LiveSource:
         board = self.board
         # Held before counted: what is answered in between is in both for a moment, and does not seem lost.
         held = board.held() if board is not None and whole else None
-        counted = board.counted() if board is not None and (whole or self._pace.counts_are_due()) else None
+        counted = board.counted() if board is not None and self._pace.counts_are_due(whole=whole) else None
         return Batch(records, accepts, counters, time.monotonic_ns(), counted=counted, held=held)
 
     def _read_counters(self) -> tuple[int, ...]:

@@ -31,10 +31,10 @@ class Pace:
         """So many at once."""
         self._busy = records > BUSY_RECORDS
 
-    def counts_are_due(self) -> bool:
-        """Whether to read what the kernel has counted, which takes the longer the more has changed."""
+    def counts_are_due(self, *, whole: bool) -> bool:
+        """Whether to read what the kernel has counted, which takes the longer the more has changed. `whole`: all is."""
         now_s = time.monotonic()
-        due = now_s - self._counted_s >= COUNTS_S
+        due = whole or now_s - self._counted_s >= COUNTS_S
         if due:
             self._counted_s = now_s
         return due

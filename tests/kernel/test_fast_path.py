@@ -15,7 +15,7 @@ from httptop import in_kernel
 from httptop.cells import OTHER_PATH
 from httptop.records import Counter
 from httptop.snapshot import Snapshot
-from httptop.taught import TRACK, TRACKS_MAX
+from httptop.taught import CELL, LATENCY_BUCKETS, ONE_MORE, TRACK, TRACKS_MAX
 from httptop.teaching import ALIKE_MIN
 from tests.core.test_conversations import SIZES, Exchange, conversations, converse, disturbed, segments
 from tests.support import bpf, corpus
@@ -82,7 +82,7 @@ def opened(script: Script, *, isn: int = 1000) -> Dialog:
 def counted(here: Kernel) -> int:
     """How many exchanges the kernel has counted itself since `forget`."""
     assert here.source.board is not None
-    return sum(sum(memoryview(seen).cast("I")) for _, seen in here.source.board._cells.values())
+    return sum(bytes_seen // ONE_MORE for bytes_seen, _ in here.source.board._cells.values())
 
 
 def test_known_exchanges_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -> None:
@@ -147,6 +147,33 @@ def test_chunked_answers_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -
         talk.say(0, b"", flags=FIN | ACK)
     check_equal(loaded, reference, script.frames, 20)
     assert counted(loaded) > 130
+
+
+def test_a_full_bucket_begins_anew(loaded: Kernel) -> None:
+    """After 4 billion exchanges of one latency, further ones count all the same, and where they belong."""
+    script = Script()
+    talk = opened(script)
+    loaded.forget()
+    loaded.own(python([talk.frame(0, GET, seq=1)]).records[0].flow)
+    for _ in range(4):
+        talk.exchange()
+    loaded.watch([frame] for frame in script.frames)
+    board = loaded.source.board
+    assert board is not None
+    [cell] = board._cells
+    begin = cell * (CELL.size + 4 * LATENCY_BUCKETS)
+    cells = board._maps["cells"]
+    cells[begin + CELL.size : begin + CELL.size + 4 * LATENCY_BUCKETS] = b"\xff" * 4 * LATENCY_BUCKETS
+    cells[begin + CELL.size - 16 : begin + CELL.size - 8] = b"\0\0\0\0\1\0\0\0"  # none is the slowest one
+    board.want(0)
+    for told in (1, 20):
+        for _ in range(told):
+            for frame in (talk.frame(0, GET), talk.frame(1, OK)):
+                bpf.run(loaded.program, frame)
+        [(_, length, grown)] = board.counted()
+    assert length == 20 * len(OK)
+    assert sum(n for _, n in grown) == 20
+    assert all(0 < n <= 20 for _, n in grown)
 
 
 def upload(dice: random.Random, method: str, size: int, *, at_once: bool) -> list[bytes]:
