@@ -103,12 +103,16 @@ def check_same(kernel: Seen, expected: Seen) -> None:
 
 @contextlib.contextmanager
 def kernel(ring_bytes: int = 16 << 20, *, fast_path: bool = True, tcx: bool = True) -> Iterator[Kernel]:
-    """The programs attached to the loopback of an empty namespace, privileges kept."""
-    with namespace() as where, where.entered():
+    """The programs attached to the loopback of an empty namespace, privileges kept.
+
+    Nobody stays in it: of fixtures that begin one in the other not always the last one ends first.
+    """
+    with namespace() as where:
         source = LiveSource(("lo",), ring_bytes=ring_bytes, keep_root=True, fast_path=fast_path)
         source.tcx = tcx
         try:
-            source.open()
+            with where.entered():
+                source.open()
             assert source.missing == (), "does bpf/ compile?"
             yield Kernel(source, where)
         finally:
