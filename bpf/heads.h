@@ -250,30 +250,26 @@ static __always_inline __u64 ends_head(__u64 before, __u64 word)
 
 static __always_inline void find_head(const __u8 *data, struct scan *scan, __u32 most)
 {
-	__u32 n = scan->line_end ? scan->length : 0, at = scan->line_end & ~7;
+	__u32 n = scan->length;
 	__u64 before = 0;
 
-	for (__u32 i = 0; i < most; i += 8, at += 8) {
-		if (at >= n)
+	for (__u32 i = 0; i < most; i += 8) {
+		if (i >= n)
 			break;
-		__u64 word = bpf_ntohll(*(const __u64 *)(data + (at & (DATA_MAX - 8))));
-		if (bytes_that_are(word, '\n') && ends_head(before, word)) {
-			scan->word = at + 1;
+		__u64 word = *(const __u64 *)(data + i);
+		if (has(word, '\n') && ends_head(bpf_ntohll(before), bpf_ntohll(word))) {
+			scan->word = i + 1;
 			break;
 		}
 		before = word;
 	}
 }
 
-/* The first empty line, from the end of the first line on. `most`, for the verifier: scan->length is no more. */
+/* The first empty line. `most`, for the verifier: scan->length is no more. */
 static __always_inline void scan_head(const __u8 *data, struct scan *scan, __u32 most)
 {
-	__u32 n = scan->line_end ? scan->length : 0, at = scan->line_end;
+	__u32 at;
 
-	if (at + 2 <= n && data[at & (DATA_MAX - 1)] == '\r' && data[(at + 1) & (DATA_MAX - 1)] == '\n') {
-		scan->head_end = at + 2;
-		return;
-	}
 	scan->word = 0;
 	READ_BACK();
 	find_head(data, scan, most);

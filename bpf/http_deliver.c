@@ -22,15 +22,17 @@ static __always_inline void count(struct sighting *s, __u32 which)
 	s->counters[which & (COUNTERS - 1)]++;
 }
 
-static __always_inline void owner_of(struct owner *to, const struct flow_key *flow, __u32 end)
+/* Of both ends of the record's flow. */
+static __always_inline void add_owners(struct record *record)
 {
-	struct flow_end key = {.flow = *flow, .end = end};
-	struct owned *known = owners.lookup(&key);
+	struct flow_end key = {.flow = record->flow};
 
-	if (known)
-		*to = known->owner;
-	else
-		__builtin_memset(to, 0, sizeof(*to));
+#pragma unroll
+	for (int end = 0; end < 2; end++) {
+		key.end = end;
+		struct owned *known = owners.lookup(&key);
+		record->owner[end] = known ? known->owner : (struct owner){};
+	}
 }
 
 /* Load up to DATA_MAX bytes of the payload from `skip` on; returns how many. */
@@ -81,8 +83,7 @@ static __always_inline void fill_record(struct __sk_buff *skb, struct sighting *
 	if (s->flow && s->flow->resumed)
 		tell_resumed(record, s->flow);
 	record->ifindex = skb->ifindex;
-	owner_of(&record->owner[0], &g->flow, 0);
-	owner_of(&record->owner[1], &g->flow, 1);
+	add_owners(record);
 }
 
 /* Before the flow is looked up: the verifier walks through all of it once for each thing that is known by then. */
@@ -93,7 +94,8 @@ static __always_inline void scan(struct scratch *scratch)
 	__builtin_memset(&scratch->scan, 0, sizeof(scratch->scan));
 	scratch->scan.length = kind == KIND_REQUEST || scratch->counter == COUNT_OTHER ? scratch->loaded : 0;
 	READ_BACK();
-	scan_line(scratch->data, &scratch->scan);
+	if (scratch->counter == COUNT_OTHER)
+		scan_line(scratch->data, &scratch->scan);
 	READ_BACK();
 	scan_head(scratch->data, &scratch->scan, DATA_MAX);
 	READ_BACK();
@@ -133,6 +135,19 @@ static __always_inline void after_response(struct sighting *s, const struct dire
 	if (s->scratch->counter != COUNT_1XX)
 		s->dir->answers++;
 	follow(s->dir, peer, s->flow->pipelined ? 4 * FOLLOW_BYTES : whole ? 0 : DATA_MAX);
+}
+
+/* The last four bytes of the payload; 0: there are less. */
+static __always_inline __u32 tail_of(struct __sk_buff *skb, struct scratch *scratch)
+{
+	__u64 n = scratch->segment.available;
+	__u32 tail = 0;
+
+	if (n == scratch->loaded && n >= 4)
+		return *(const __u32 *)(scratch->data + ((n - 4) & (DATA_MAX - 1)));
+	if (n >= 4)
+		LOAD(skb, scratch->segment.offset + n - 4, &tail, 4);
+	return tail;
 }
 
 /* Whether a head may end where the payload does: one of less than four bytes has only the end of CRLFCRLF. */
@@ -202,14 +217,6 @@ static __always_inline void deliver(struct __sk_buff *skb, struct sighting *s, _
 	}
 }
 
-static __always_inline struct flow *new_flow(struct segment *g)
-{
-	struct flow fresh = {};
-
-	flows.update(&g->flow, &fresh);
-	return flows.lookup(&g->flow);
-}
-
 static __always_inline void see_payload(struct __sk_buff *skb, struct sighting *s)
 {
 	struct scratch *scratch = s->scratch;
@@ -220,7 +227,9 @@ static __always_inline void see_payload(struct __sk_buff *skb, struct sighting *
 	if (kind == KIND_NONE)
 		return;
 	if (!s->flow) {
-		s->flow = new_flow(g);
+		struct flow fresh = {};
+		flows.update(&g->flow, &fresh);
+		s->flow = flows.lookup(&g->flow);
 		flags = FLAG_NEW;
 	}
 	if (!s->flow)
@@ -240,9 +249,7 @@ static __always_inline void see_payload(struct __sk_buff *skb, struct sighting *
 	}
 	if (kind == KIND_REQUEST && !(flags & FLAG_SEEN) && awaits(s->dir, &s->flow->dir[!(g->from & 1)]))
 		flags |= FLAG_AHEAD;
-	scratch->tail = 0;
-	if (g->available >= 4)
-		LOAD(skb, g->offset + g->available - 4, &scratch->tail, 4);
+	scratch->tail = tail_of(skb, scratch);
 	advance(s, kind, flags);
 	deliver(skb, s, kind, flags);
 }

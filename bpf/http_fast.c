@@ -55,8 +55,7 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	record->counter = template->counter;
 	record->extra = number;
 	record->gap = body ? t->body : 0;
-	owner_of(&record->owner[0], &t->flow, 0);
-	owner_of(&record->owner[1], &t->flow, 1);
+	add_owners(record);
 	send(s, 0);
 }
 

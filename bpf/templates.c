@@ -51,7 +51,7 @@ static __always_inline __u32 load_request(struct __sk_buff *skb, struct scratch 
 	scratch->head = scratch->segment.payload_len;
 	if (!has_body_method(scratch->counter))
 		return load_head(skb, scratch, scratch->head);
-	scratch->scan = (struct scan){.line_end = 1};
+	scratch->scan.head_end = 0;
 	scratch->scan.length = load_head(skb, scratch, available > HEAD_MAX ? HEAD_MAX : available);
 	READ_BACK();
 	scan_head(scratch->data, &scratch->scan, HEAD_MAX);

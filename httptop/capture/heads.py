@@ -72,10 +72,5 @@ def _classify_token(payload: bytes, end: int) -> tuple[Kind, Counter | None]:
 
 def head_end(payload: bytes) -> int:
     """Behind the first empty line within DATA_MAX bytes; 0: there is none."""
-    line_end = payload.find(b"\n", 0, DATA_MAX) + 1
-    if not line_end:
-        return 0
-    if payload.startswith(b"\r\n", line_end, DATA_MAX):
-        return line_end + 2
-    found = payload.find(CRLFCRLF, line_end, DATA_MAX)
+    found = payload.find(CRLFCRLF, 0, DATA_MAX)
     return found + 4 if found >= 0 else 0
