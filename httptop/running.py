@@ -125,10 +125,11 @@ class Running:
                 del self._processes[key]
 
     def _change(self, old: Cell, new: Cell) -> None:
-        """The same cell a little later: few of its buckets have changed."""
-        fewer, more = set(old.latency), set(new.latency)
-        self._count(old, -1, _less(fewer - more))
-        self._count(new, 1, more - fewer)
+        """The same cell a little later: few of its buckets have changed, and new ones come last."""
+        changed = [pair for pair in zip(old.latency, new.latency, strict=False) if pair[0] != pair[1]]
+        both = min(len(old.latency), len(new.latency))
+        self._count(old, -1, _less([before for before, _ in changed] + list(old.latency[both:])))
+        self._count(new, 1, [now for _, now in changed] + list(new.latency[both:]))
 
     def _passes(self, cell: Cell) -> bool:
         return self._everything or self._keep.matches(cell)

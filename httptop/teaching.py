@@ -21,6 +21,8 @@ from httptop.taught import ALL_KEPT, ANSWERS_MAX, IDENTITY, Board, Cut, Framing,
 
 SEEN_MAX = 8192  # requests that were seen once, and are not worth a place yet
 LOOKED_MAX = 1024  # paths within a flood: what does not come again among so many is no hot one
+ROWS_MAX = 1024  # rows that the kernel counts: each costs 10 us whenever it is read. From so many on a further one must
+HOT = 5  # have come so often among LOOKED_MAX
 ALIKE_MIN = 64  # so many requests that differ in their targets alone: there may be no end of them
 ALIKE_MAX = 1024  # kinds of them that are counted
 IDENTITIES_MAX = 1024  # processes
@@ -57,7 +59,7 @@ class Teacher:
         self._board = board
         self._queries = queries
         self._seen: set[tuple[Cut, bytes]] = set()
-        self._looked_at: set[bytes] = set()  # beginnings of requests, as far as their paths
+        self._looked_at: Counter[bytes] = Counter()  # beginnings of requests, as far as their paths
         self._alike: Counter[bytes] = Counter()  # requests by what is left of them without their target
         self._by_data: dict[tuple[Cut, bytes], Template] = {}
         self._by_number: dict[int, Template] = {}
@@ -124,7 +126,7 @@ class Teacher:
         left, kept = alike.left_of(data[: target.start(1)], behind, host)
         others = self._by_data.get((Cut.TARGET, left))
         query = target.start(2) if target[2] is not None and not self._queries else None
-        if others is not None and self._is_new(data, data[: query or target.end()]):
+        if others is not None and self._is_rare(data, data[: query or target.end()]):
             return others
         lefts = [(Cut.VALUES, *alike.left_of(target[0], behind, host))] if host else []
         if query is not None:
@@ -132,15 +134,15 @@ class Teacher:
         return (self._nearly(request, data, lefts) or self._second(request, data, Cut.NOTHING, data)
                 or others or self._alike_ones(request, data, target, left, kept))
 
-    def _is_new(self, data: bytes, path: bytes) -> bool:
-        """Whether nobody has asked for this path, with which the data begins: so it is with most of a flood."""
-        if path in self._looked_at:
-            return False
-        if len(self._looked_at) >= LOOKED_MAX:
+    def _is_rare(self, data: bytes, path: bytes) -> bool:
+        """Whether hardly anybody asks for this path, with which the data begins: so it is with most of a flood."""
+        if path not in self._looked_at and len(self._looked_at) >= LOOKED_MAX:
             self._looked_at.clear()
-        self._looked_at.add(path)
-        self._see(Cut.NOTHING, data)
-        return True
+        self._looked_at[path] += 1
+        rare = self._looked_at[path] < (2 if len(self._cells) < ROWS_MAX else HOT)
+        if rare:
+            self._see(Cut.NOTHING, data)
+        return rare
 
     def _nearly(self, request: Request, data: bytes, lefts: Sequence[tuple[Cut, bytes, Kept]]) -> Template | None:
         """When the same is asked for with other values or another query; `lefts`: what is left of it without."""

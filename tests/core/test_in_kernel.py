@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from httptop import teaching
 from httptop.in_kernel import (
     DETAIL_PER_S,
     FOUND_PAYS,
@@ -13,9 +14,9 @@ from httptop.in_kernel import (
     SAMPLES_PER_S,
     SETTLE_NS,
 )
-from httptop.records import Batch, Counted, Held, Record
+from httptop.records import Batch, Counted, Counter, Held, Record
 from httptop.stats import bucket
-from httptop.teaching import ALIKE_MIN, LOOKED_MAX
+from httptop.teaching import ALIKE_MIN, HOT, LOOKED_MAX
 from tests.core.test_teaching import OWNERS, Lesson
 from tests.support.dialogs import GET, OK, Script, get
 from tests.support.reading import MS
@@ -79,6 +80,24 @@ def test_what_comes_again_late_is_not_hot() -> None:
     assert len(lesson.slate.requests) == 2  # "/1" came twice at once
     lesson.exchange(get("/1"), OK, times=1)
     assert {cell.path: cell.requests for cell in lesson.snapshot().cells}["/1"] == 4
+
+
+def test_of_many_only_what_is_hot_is_counted_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row costs whenever it is read. What is asked for much more than others has one however many there are."""
+    lesson = flooded()
+    taught = len(lesson.slate.requests)
+    monkeypatch.setattr(teaching, "ROWS_MAX", 3)
+    for number in range(2):
+        lesson.exchange(get(f"/row/{number}"), OK, times=2)
+    assert len(lesson.slate.requests) == taught + 2
+    for _ in range(HOT - 1):
+        for name in ("warm", "hot"):
+            lesson.exchange(get(f"/{name}"), OK, times=1)
+    assert len(lesson.slate.requests) == taught + 2
+    lesson.exchange(get("/hot"), OK, times=1)
+    assert lesson.slate.requests[taught + 2 :] == [(get("/hot"), Counter.GET)]
+    cells = {cell.path: cell.requests for cell in lesson.snapshot().cells}
+    assert (cells["/warm"], cells["/hot"]) == (HOT - 1, HOT)
 
 
 def full(*, asked: bool) -> Lesson:
