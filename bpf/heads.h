@@ -239,13 +239,13 @@ static __always_inline void scan_line(const __u8 *data, struct scan *scan)
 	scan->request_line = is_status_line(end) && is_digit(end[7]);
 }
 
-/* Whether CRLFCRLF ends in the second of two words. */
+/* Whether an empty line, "\n\r\n" as for httptop/http1.py, ends in the second of two words. */
 static __always_inline __u64 ends_head(__u64 before, __u64 word)
 {
 	__u64 lf0 = bytes_that_are(before, '\n'), cr0 = bytes_that_are(before, '\r');
 	__u64 lf1 = bytes_that_are(word, '\n'), cr1 = bytes_that_are(word, '\r');
 
-	return lf1 & (cr1 >> 8 | cr0 << 56) & (lf1 >> 16 | lf0 << 48) & (cr1 >> 24 | cr0 << 40);
+	return lf1 & (cr1 >> 8 | cr0 << 56) & (lf1 >> 16 | lf0 << 48);
 }
 
 static __always_inline void find_head(const __u8 *data, struct scan *scan, __u32 most)
@@ -278,8 +278,8 @@ static __always_inline void scan_head(const __u8 *data, struct scan *scan, __u32
 	if (!scan->word)
 		return;
 	for (__u32 i = 0; i < 7; i++, at++)
-		if (data[at & (DATA_MAX - 1)] == '\n' && data[(at - 2) & (DATA_MAX - 1)] == '\n' &&
-		    data[(at - 1) & (DATA_MAX - 1)] == '\r' && data[(at - 3) & (DATA_MAX - 1)] == '\r')
+		if (data[at & (DATA_MAX - 1)] == '\n' && data[(at - 1) & (DATA_MAX - 1)] == '\r' &&
+		    data[(at - 2) & (DATA_MAX - 1)] == '\n')
 			break;
 	scan->head_end = at < scan->length ? at + 1 : 0;
 }

@@ -72,5 +72,5 @@ def _classify_token(payload: bytes, end: int) -> tuple[Kind, Counter | None]:
 
 def head_end(payload: bytes) -> int:
     """Behind the first empty line within DATA_MAX bytes; 0: there is none."""
-    found = payload.find(CRLFCRLF, 0, DATA_MAX)
-    return found + 4 if found >= 0 else 0
+    found = payload.find(b"\n\r\n", 0, DATA_MAX)
+    return found + 3 if found >= 0 else 0

@@ -376,6 +376,7 @@ ASKED: list[tuple[tuple[bytes, ...], bool]] = [
     ((GET + GET,), True),
     ((GET + GET[:5],), True),
     ((b"GET / HTTP/1.1\n\r\nGET",), True),
+    ((b"GET / HTTP/1.1\nHost: a\n\r\nGET",), True),
     ((POST,), False),
     ((POST + b"x" * 10,), False),
     ((POST + b"X" * 10,), True),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.core.test_walk import ASKED
+from tests.support.dialogs import OK
+from tests.support.frames import Talk
 from tests.support.kernel import Kernel, check_same, python
 from tests.support.scenes import SCENES, Scene
 
@@ -13,4 +16,13 @@ def test_same_as_the_specification(loaded: Kernel, scene: Scene) -> None:
     """Hand-made frames give the same records, field by field, and the same counts."""
     frames = list(scene())
     loaded.forget()  # a byte set wrong on purpose may name a flow of another scene
+    check_same(loaded.run(frames), python(frames))
+
+
+@pytest.mark.parametrize("asked", [asked for asked, _ in ASKED], ids=str)
+def test_as_much_of_the_answer_as_is_needed(loaded: Kernel, asked: tuple[bytes, ...]) -> None:
+    """After requests that were sent ahead, or may have been."""
+    talk = Talk()
+    frames = [*talk.client(*asked), talk.frame(1, OK + b"x" * 2000), talk.frame(1, b"\xff" * 99)]
+    loaded.forget()
     check_same(loaded.run(frames), python(frames))
