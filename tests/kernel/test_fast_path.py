@@ -79,6 +79,18 @@ def opened(script: Script, *, isn: int = 1000) -> Dialog:
     return talk
 
 
+def learnt(here: Kernel, *exchange: bytes) -> Dialog:
+    """A connection whose exchanges the kernel counts by now."""
+    script = Script()
+    talk = opened(script)
+    here.forget()
+    here.own(python([talk.frame(0, GET, seq=1)]).records[0].flow)
+    for _ in range(6):
+        talk.exchange(*exchange)
+    here.watch([frame] for frame in script.frames)
+    return talk
+
+
 def counted(here: Kernel) -> int:
     """How many exchanges the kernel has counted itself since `forget`."""
     assert here.source.board is not None
@@ -151,13 +163,7 @@ def test_chunked_answers_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -
 
 def test_a_full_bucket_begins_anew(loaded: Kernel) -> None:
     """After 4 billion exchanges of one latency, further ones count all the same, and where they belong."""
-    script = Script()
-    talk = opened(script)
-    loaded.forget()
-    loaded.own(python([talk.frame(0, GET, seq=1)]).records[0].flow)
-    for _ in range(4):
-        talk.exchange()
-    loaded.watch([frame] for frame in script.frames)
+    talk = learnt(loaded)
     board = loaded.source.board
     assert board is not None
     [cell] = board._cells
@@ -668,13 +674,7 @@ def test_totals_are_exact_when_the_ring_is_full() -> None:
 
 def test_a_body_whose_connection_is_forgotten(loaded: Kernel) -> None:
     """Tracks are given away: what was to come of a body is not sent to somebody who has not seen its head."""
-    script = Script()
-    talk = opened(script)
-    loaded.forget()
-    loaded.own(python([talk.frame(0, GET, seq=1)]).records[0].flow)
-    for _ in range(6):
-        talk.exchange(post("/up", JSON))
-    loaded.watch([frame] for frame in script.frames)
+    talk = learnt(loaded, post("/up", JSON))
     assert not loaded.run([talk.frame(0, post("/up", JSON)[:-4]), talk.frame(1, OK)]).records
     bpf.zero(loaded.source._fds["tracks"][0], TRACK.size, TRACKS_MAX)
     assert not loaded.run([talk.frame(0, JSON)]).records
@@ -684,12 +684,7 @@ def test_a_body_whose_connection_is_forgotten(loaded: Kernel) -> None:
 def test_a_held_request_that_is_lost_is_told_as_a_gap() -> None:
     """It is given back, because the client asks again, and finds no place: the next record says how much is missing."""
     with kernel(ring_bytes=1 << 16) as here:
-        script = Script()
-        talk = opened(script)
-        here.own(python([talk.frame(0, GET, seq=1)]).records[0].flow)
-        for _ in range(6):
-            talk.exchange()
-        here.watch([frame] for frame in script.frames)
+        talk = learnt(here)
         held, again, third = (talk.frame(0, GET) for _ in range(3))
         assert not here.run([held]).records
         lost = here.run([*(Script().dialog().frame(0, get(f"/{n}")) for n in range(600)), again], drain_every=1 << 30)
