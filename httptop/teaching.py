@@ -139,9 +139,11 @@ class Teacher:
         if path not in self._looked_at and len(self._looked_at) >= LOOKED_MAX:
             self._looked_at.clear()
         self._looked_at[path] += 1
-        rare = self._looked_at[path] < (2 if len(self._cells) < ROWS_MAX else HOT)
+        times = self._looked_at[path]
+        rare = times < (2 if len(self._cells) < ROWS_MAX else HOT)
         if rare:
             self._see(Cut.NOTHING, data)
+            self.refused += times > 1  # rows of the past make place, as when there is none
         return rare
 
     def _nearly(self, request: Request, data: bytes, lefts: Sequence[tuple[Cut, bytes, Kept]]) -> Template | None:

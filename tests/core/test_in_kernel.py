@@ -123,6 +123,18 @@ def test_what_is_asked_for_stays() -> None:
     assert lesson.slate.untaught
 
 
+def test_rows_of_the_past_make_place_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are as many as there may be, and nobody asks for them: what comes again now is turned away no longer."""
+    lesson = flooded()
+    monkeypatch.setattr(teaching, "ROWS_MAX", 1)
+    lesson.wait(RENEW_NS / MS + 1)
+    for number in range(REFUSED_MAX):
+        assert not lesson.slate.untaught
+        for _ in range(2):
+            lesson.exchange(get(f"/late/{number}"), OK, times=1)
+    assert lesson.slate.untaught
+
+
 def busy(lesson: Lesson, held: tuple[Held, ...]) -> list[Record]:
     """Read much at once, at the moment of the last one."""
     talk = Script().dialog()
