@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from httptop import in_kernel
 from httptop.cells import OTHER_PATH
 from httptop.records import Counter
 from httptop.snapshot import Snapshot
+from httptop.stats import bucket
 from httptop.taught import CELL, LATENCY_BUCKETS, ONE_MORE, TRACK, TRACKS_MAX
 from httptop.teaching import ALIKE_MIN
 from tests.core.test_conversations import SIZES, Exchange, conversations, converse, disturbed, segments
@@ -180,6 +182,26 @@ def test_a_full_bucket_begins_anew(loaded: Kernel) -> None:
     assert length == 20 * len(OK)
     assert sum(n for _, n in grown) == 20
     assert all(0 < n <= 20 for _, n in grown)
+
+
+def test_the_time_that_an_answer_takes(loaded: Kernel) -> None:
+    """From when the request was seen to when the answer was: not less than what lies between, nor more than all."""
+    talk = learnt(loaded)
+    board = loaded.source.board
+    assert board is not None
+    board.counted()
+    [cell] = board._cells
+    board._publish("cells", cell * (CELL.size + 4 * LATENCY_BUCKETS) + CELL.size - 16, 1 << 40)  # it is not the slowest
+    board.want(0)
+    began_ns = time.monotonic_ns()
+    bpf.run(loaded.program, talk.frame(0, GET))
+    asked_ns = time.monotonic_ns()
+    time.sleep(0.005)
+    ready_ns = time.monotonic_ns()
+    bpf.run(loaded.program, talk.frame(1, OK))
+    [(_, _, [(took, count)])] = board.counted()
+    assert count == 1
+    assert bucket(ready_ns - asked_ns) <= took <= bucket(time.monotonic_ns() - began_ns)
 
 
 def upload(dice: random.Random, method: str, size: int, *, at_once: bool) -> list[bytes]:
