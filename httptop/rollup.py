@@ -51,6 +51,19 @@ class Group:
             if cell.status >= 500:
                 self.failed_now -= cell.recent
 
+    def change(self, old: Cell, new: Cell) -> None:
+        """A cell that was added, a little later."""
+        del self._cells[id(old)]
+        self._cells[id(new)] = new
+        self.requests += new.requests - old.requests
+        self.recent += new.recent - old.recent
+        grown = new.responses - old.responses
+        self.responses += grown
+        if new.status is not None and new.status >= 400:
+            self.errors += grown
+            if new.status >= 500:
+                self.failed_now += new.recent - old.recent
+
     def statuses(self) -> tuple[tuple[int, int], ...]:
         """Responses by status, sorted by it."""
         found: dict[int, int] = {}
@@ -113,15 +126,16 @@ def by_requests(groups: Sequence[UrlGroup], most: int | None = None) -> list[Url
     return heapq.nsmallest(most, groups, key=lambda group: (-group.requests, group.host, group.path, group.method))
 
 
-def ends(cell: Cell, roles: tuple[str, ...]) -> Iterable[tuple[Process | None, str]]:
+def ends(server: Process | None, client: Process | None,
+         roles: tuple[str, ...]) -> Iterable[tuple[Process | None, str]]:
     """A local exchange stands once under its server and once under its client.
 
     A request of a local client to another host has no server process here, and is no unknown.
     """
-    if "server" in roles and (cell.server is not None or cell.client is None):
-        yield cell.server, "server"
-    if "client" in roles and cell.client is not None:
-        yield cell.client, "client"
+    if "server" in roles and (server is not None or client is None):
+        yield server, "server"
+    if "client" in roles and client is not None:
+        yield client, "client"
 
 
 def process_group(snapshot: Snapshot, process: Process | None, role: str, *, by_name: bool = False) -> Group:
@@ -129,7 +143,7 @@ def process_group(snapshot: Snapshot, process: Process | None, role: str, *, by_
     group = Group()
     for cell in snapshot.cells:
         if cell.method and any(process == (end and namesakes(end) if by_name else end)
-                               for end, _ in ends(cell, (role,))):
+                               for end, _ in ends(cell.server, cell.client, (role,))):
             group.add(cell)
     return group
 

@@ -6,8 +6,8 @@ thousand cells only those are counted again that changed.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from httptop import stats
 from httptop.filters import Filter
@@ -15,52 +15,88 @@ from httptop.rollup import EVERYTHING, UrlGroup, ends
 from httptop.snapshot import Cell, Counts, Latency, Process, ProcessRow, Snapshot, namesakes
 
 ProcessKey = tuple["Process | None", str]
+Kind = tuple[str, "int | None", "Process | None", "Process | None"]
+"""method, status, server, client: cells that count in the same sums, but for URLs."""
+
+KEYS = 6  # the first fields of a Cell, which say what it counts
 
 
-class Tally:
-    """Sums over many cells, from which a cell can be taken away again. `row`: as it was made of them last."""
+class Sum:
+    """Counts of many cells, from which one can be taken away again."""
 
-    __slots__ = ("cells", "latency", "latency_max_ns", "methods_", "now", "recent", "requests", "responses", "row",
-                 "statuses_")
+    __slots__ = ("cells", "latency", "latency_max_ns", "recent", "requests", "responses")
 
     def __init__(self) -> None:
         self.cells = self.requests = self.responses = self.recent = self.latency_max_ns = 0
-        self.methods_: dict[str, int] = {}
-        self.statuses_: dict[int, int] = {}
-        self.now: dict[str, int] = {}  # recent requests by class of their answer
         self.latency: dict[int, int] = {}
-        self.row: ProcessRow | None = None
 
-    def add(self, cell: Cell, sign: int, latencies: Iterable[tuple[int, int]]) -> None:
-        """Count `cell` in (1) or out (-1), and so many answers (more, or fewer) in each bucket of latency."""
-        self.row = None
+    def count(self, cell: Cell, sign: int) -> None:
+        """Count all of `cell` in (1) or out (-1)."""
         self.cells += sign
         self.requests += sign * cell.requests
         self.responses += sign * cell.responses
         self.recent += sign * cell.recent
-        if cell.requests:
-            self.methods_[cell.method] = self.methods_.get(cell.method, 0) + sign * cell.requests
-        if cell.status is not None:
-            self.statuses_[cell.status] = self.statuses_.get(cell.status, 0) + sign * cell.responses
-            name = f"{cell.status // 100}xx"
-            self.now[name] = self.now.get(name, 0) + sign * cell.recent
+        self.add_latencies((index, sign * count) for index, count in cell.latency)
+        self.latency_max_ns = max(self.latency_max_ns, cell.latency_max_ns)  # what was slow once stays the slowest
+
+    def change(self, old: Cell, new: Cell) -> None:
+        """The same cell a little later: few of its buckets have changed, and new ones come last."""
+        self.requests += new.requests - old.requests
+        self.responses += new.responses - old.responses
+        self.recent += new.recent - old.recent
+        before, now = old.latency, new.latency
+        self.add_latencies([(after[0], after[1] - pair[1]) for pair, after in zip(before, now, strict=False)
+                            if pair != after])
+        if len(now) > len(before):
+            self.add_latencies(now[len(before):])
+        self.latency_max_ns = max(self.latency_max_ns, new.latency_max_ns)
+
+    def add_latencies(self, latencies: Iterable[tuple[int, int]]) -> None:
+        """So many answers more in each bucket."""
         latency = self.latency
         for index, count in latencies:
             latency[index] = latency.get(index, 0) + count
-        self.latency_max_ns = max(self.latency_max_ns, cell.latency_max_ns)  # what was slow once stays the slowest
 
-    def absorb(self, other: Tally) -> None:
+    def add(self, other: Sum) -> None:
         """Count all of `other` here too."""
+        self.cells += other.cells
         self.requests += other.requests
         self.responses += other.responses
         self.recent += other.recent
         self.latency_max_ns = max(self.latency_max_ns, other.latency_max_ns)
+        self.add_latencies(other.latency.items())
+
+
+class Tally(Sum):
+    """And by method and status. `row`: as it was made of them last."""
+
+    __slots__ = ("methods_", "now", "row", "statuses_")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.methods_: dict[str, int] = {}
+        self.statuses_: dict[int, int] = {}
+        self.now: dict[str, int] = {}  # recent requests by class of their answer
+        self.row: ProcessRow | None = None
+
+    def add_those(self, method: str, status: int | None, counts: Sum) -> None:
+        """Count what has one method and status."""
+        self.row = None
+        self.add(counts)
+        self.methods_[method] = self.methods_.get(method, 0) + counts.requests
+        if status is not None:
+            self.statuses_[status] = self.statuses_.get(status, 0) + counts.responses
+            name = f"{status // 100}xx"
+            self.now[name] = self.now.get(name, 0) + counts.recent
+
+    def absorb(self, other: Tally) -> None:
+        """Count all of `other` here too."""
+        self.add(other)
         for mine, theirs in ((self.methods_, other.methods_), (self.now, other.now)):
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
-        for numbers, more in ((self.statuses_, other.statuses_), (self.latency, other.latency)):
-            for number, count in more.items():
-                numbers[number] = numbers.get(number, 0) + count
+        for status, count in other.statuses_.items():
+            self.statuses_[status] = self.statuses_.get(status, 0) + count
 
     def classes_now(self) -> dict[str, int]:
         """Recent answered requests by status class ("2xx")."""
@@ -77,14 +113,6 @@ class Tally:
     def latency_ms(self) -> Latency | None:
         """Quantiles over the answered exchanges."""
         return stats.latency_ms([pair for pair in self.latency.items() if pair[1]], self.latency_max_ns)
-
-
-def _less(latencies: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    return [(index, -count) for index, count in latencies]
-
-
-def _key(cell: Cell) -> tuple[object, ...]:
-    return cell.method, cell.host, cell.path, cell.status, cell.server, cell.client
 
 
 class Running:
@@ -104,49 +132,35 @@ class Running:
         before, self._cells = self._cells, cells
         both = min(len(before), len(cells))
         gone, come = list(before[both:]), list(cells[both:])
+        changes: defaultdict[Kind, Sum] = defaultdict(Sum)
         for old, new in zip(before, cells, strict=False):
             if old is new:
                 continue
-            if _key(old) == _key(new) and self._passes(old) and self._passes(new):
-                self._change(old, new)
+            if old[:KEYS] == new[:KEYS] and self._passes(old) and self._passes(new):
+                self._change(changes, old, new)
             else:
                 gone.append(old)
                 come.append(new)
         # Where one was taken out of a full table all that follow have another place: they did not change.
         moved = {id(cell) for cell in gone} & {id(cell) for cell in come}
-        for cell in gone:
-            if id(cell) not in moved:
-                self._count(cell, -1, _less(cell.latency))
-        for cell in come:
-            if id(cell) not in moved:
-                self._count(cell, 1, cell.latency)
-        for key in [key for cell in gone for key in ends(cell, self._roles)]:
-            if key in self._processes and not self._processes[key].cells:
-                del self._processes[key]
-
-    def _change(self, old: Cell, new: Cell) -> None:
-        """The same cell a little later: few of its buckets have changed, and new ones come last."""
-        changed = [pair for pair in zip(old.latency, new.latency, strict=False) if pair[0] != pair[1]]
-        both = min(len(old.latency), len(new.latency))
-        self._count(old, -1, _less([before for before, _ in changed] + list(old.latency[both:])))
-        self._count(new, 1, [now for _, now in changed] + list(new.latency[both:]))
+        for cells_, sign in ((gone, -1), (come, 1)):
+            for cell in cells_:
+                if id(cell) not in moved and self._passes(cell):
+                    self._count(changes, cell, sign)
+        for (method, status, server, client), counts in changes.items():
+            self._add(method, status, ends(server, client, self._roles), counts)
+        if gone:
+            self._processes = {key: tally for key, tally in self._processes.items() if tally.cells}
 
     def _passes(self, cell: Cell) -> bool:
-        return self._everything or self._keep.matches(cell)
+        return cell.method != "" and (self._everything or self._keep.matches(cell))
 
-    def _count(self, cell: Cell, sign: int, latencies: Collection[tuple[int, int]]) -> None:
-        if not cell.method or not self._passes(cell):
-            return
-        self.total.add(cell, sign, latencies)
-        self._count_url(cell, sign)
-        for key in ends(cell, self._roles):
-            if self._everything or self._keep.shows(key[0]):
-                tally = self._processes.get(key)
-                if tally is None:
-                    tally = self._processes[key] = Tally()
-                tally.add(cell, sign, latencies)
+    def _change(self, changes: dict[Kind, Sum], old: Cell, new: Cell) -> None:
+        self._urls[new.method, new.host, new.path].change(old, new)
+        changes[new.method, new.status, new.server, new.client].change(old, new)
 
-    def _count_url(self, cell: Cell, sign: int) -> None:
+    def _count(self, changes: dict[Kind, Sum], cell: Cell, sign: int) -> None:
+        changes[cell.method, cell.status, cell.server, cell.client].count(cell, sign)
         key = (cell.method, cell.host, cell.path)
         group = self._urls.get(key)
         if group is None:
@@ -157,6 +171,16 @@ class Running:
         group.remove(cell)
         if not group.cells:
             del self._urls[key]
+
+    def _add(self, method: str, status: int | None, at: Iterable[ProcessKey], counts: Sum) -> None:
+        """What has changed, to all sums that it is a part of."""
+        self.total.add_those(method, status, counts)
+        for key in at:
+            if self._everything or self._keep.shows(key[0]):
+                tally = self._processes.get(key)
+                if tally is None:
+                    tally = self._processes[key] = Tally()
+                tally.add_those(method, status, counts)
 
     def urls(self) -> list[UrlGroup]:
         """One group per (method, host, path), in no order; responses without a request are left out."""

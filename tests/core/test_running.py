@@ -141,23 +141,23 @@ def test_rows_of_processes_are_kept() -> None:
 CELLS = tuple(Cell("GET", "h", f"/{number}", 200, None, None, 1, 1) for number in range(10_000))
 
 
-def counted(running: Running, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Cell, int]]:
-    """What it counts in (1) and out (-1) from now on."""
-    found = []
-    count = running._count
-    monkeypatch.setattr(running, "_count", lambda cell, sign, latencies: (
-        found.append((cell, sign)), count(cell, sign, latencies)))
+def counted(running: Running, monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """What it counts in (1) and out (-1) from now on, and what has changed: as it was, and as it is."""
+    found: list[tuple[object, ...]] = []
+    count, change = running._count, running._change
+    monkeypatch.setattr(running, "_count", lambda changes, *what: (found.append(what), count(changes, *what)))
+    monkeypatch.setattr(running, "_change", lambda changes, *what: (found.append(what), change(changes, *what)))
     return found
 
 
 def test_what_did_not_change_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of ten thousand cells one that changed is two to count: out as it was, in as it is."""
+    """Of ten thousand cells one that changed is one to look at."""
     running = Running()
     running.take(CELLS)
     found = counted(running, monkeypatch)
     changed = CELLS[70]._replace(requests=2)
     running.take((*CELLS[:70], changed, *CELLS[71:]))
-    assert found == [(CELLS[70], -1), (changed, 1)]
+    assert found == [(CELLS[70], changed)]
     assert running.total.requests == 10_001
 
 
