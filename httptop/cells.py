@@ -108,14 +108,17 @@ class MutableCell:
         self.latency_max = max(self.latency_max, latency_ns)
         self.dirty = True
 
-    def add(self, latency: Sequence[tuple[int, int]], count: int, response_bytes: int) -> None:
-        """Count `count` requests with their responses at once; `latency`: (bucket, how many of them)."""
-        self.recent.total += count
-        self.responses += count
-        self.bytes += response_bytes
+    def add(self, latency: Sequence[tuple[int, int]], response_bytes: int) -> int:
+        """Count requests with their responses at once, by (bucket, how many of them); returns how many that were."""
+        counts, total = self.latency, 0
         for bucket, n in latency:
-            self.latency[bucket] = self.latency.get(bucket, 0) + n
+            counts[bucket] = counts.get(bucket, 0) + n
+            total += n
+        self.recent.total += total
+        self.responses += total
+        self.bytes += response_bytes
         self.dirty = True
+        return total
 
     def absorb(self, cell: MutableCell) -> None:
         """Add all of `cell`, which counts here from now on."""

@@ -73,6 +73,7 @@ class Engine:
         self._counters = batch.counters
         if self._start_ns is None:
             self._start_ns = self._begin(batch)
+            self._counted_ns = batch.now_ns
         for accept in batch.accepts:
             self._owners.accepted(accept)
             process = self._owners.process(accept.owner, accept.ts_ns).process
@@ -127,15 +128,14 @@ class Engine:
 
     def _add_counted(self, in_kernel: InKernel, batch: Batch) -> None:
         """What the kernel has counted as it was taught."""
-        total = 0
-        for method, status, count in in_kernel.take(batch):
-            total += count
+        counted = in_kernel.take(batch)
+        for (method, status), count in counted.items():
             self._methods[method] += count
             self._statuses[status] += count
             self._candidates[METHODS.index(method)] += count
             self._candidates[records.Counter.C1XX + status // 100 - 1] += count
         if batch.counted is not None:
-            self._history.spread(self._counted_ns, batch.now_ns, total)
+            self._history.spread(self._counted_ns, batch.now_ns, sum(counted.values()))
             self._counted_ns = batch.now_ns
 
     def _new_flow(self, key: bytes) -> Flow:

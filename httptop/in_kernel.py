@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -46,8 +46,7 @@ class Waiting(NamedTuple):
 class _Known(NamedTuple):
     """Exchanges that the kernel counts: where they count, and where when that was folded."""
 
-    method: str
-    status: int
+    kind: tuple[str, int]  # method, status
     answered: Answered
     again: Callable[[], Answered]
 
@@ -95,33 +94,35 @@ class InKernel:
             here = ends[0] not in _NOT_HERE, ends[1] not in _NOT_HERE
             cell = self._teacher.cell(*known, record, here, latency_max_ns=answered[0].latency_max)
             if cell is not None:
-                self._cells[cell] = _Known(pending.head.method, head.status, answered, partial(place, path))
+                self._cells[cell] = _Known((pending.head.method, head.status), answered, partial(place, path))
 
-    def take(self, batch: Batch) -> Iterator[tuple[str, int, int]]:
-        """Count what it has counted where it belongs; (method, status, how many exchanges)."""
+    def take(self, batch: Batch) -> Mapping[tuple[str, int], int]:
+        """Count what it has counted where it belongs; exchanges by (method, status)."""
         if batch.held is not None:
             self._held = batch.held
         if self._samples:
             self._board.want(self._samples)
         self.counts = self.counts or bool(batch.counted)
         others = 0
+        exchanges: dict[tuple[str, int], int] = {}
         for kernel_cell, response_bytes, latency in batch.counted or ():
-            method, status, (cell, server, client), again = known = self._cells[kernel_cell]
+            kind, (cell, server, client), again = known = self._cells[kernel_cell]
             if cell.into is not None:  # it was quiet, and was folded: it gets a row again
                 cell, server, client = answered = again()
                 self._cells[kernel_cell] = known._replace(answered=answered)
-            count = sum(n for _, n in latency)
-            others += count * (cell.key[2] == OTHER_PATH)
-            self._asked.add(kernel_cell)
-            cell.add(latency, count, response_bytes)
+            count = cell.add(latency, response_bytes)
+            if cell.key[2] == OTHER_PATH:
+                others += count
             server.total += count
             client.total += count
-            yield method, status, count
+            exchanges[kind] = exchanges.get(kind, 0) + count
         if batch.counted is not None:
+            self._asked.update(counted.cell for counted in batch.counted)
             self._detail_per_s = _detail_per_s(others, batch.now_ns - self._counted_ns)
             self._counted_ns = batch.now_ns
         self._afford(batch.now_ns)
         self._renew(batch)
+        return exchanges
 
     def _afford(self, now_ns: int) -> None:
         passed_s = (now_ns - self._afforded_ns) / 1e9 if self._afforded_ns else 0.0

@@ -13,6 +13,7 @@ SUB_BITS = 5  # 32 steps to an octave: a quantile is right within 1.6 %
 _SUB = 1 << SUB_BITS
 BUCKETS = (65 - SUB_BITS) << SUB_BITS  # enough for 64 bits of nanoseconds
 _MANY = 32  # from here on an array of all buckets is faster to fill than a dict
+_SECOND_NS = 1_000_000_000
 WINDOW_S = 5  # what "per second" looks back on
 
 
@@ -86,22 +87,24 @@ class Rolling:
 
     def add(self, ts_ns: int, count: int = 1) -> None:
         """Count `count` events at `ts_ns`; what is older than the window is left out."""
-        second = ts_ns // 1_000_000_000
+        second = ts_ns // _SECOND_NS
         if second > self._last_s:
             self._advance(second)
         if second > self._last_s - len(self._slots):
             self._slots[second % len(self._slots)] += count
 
     def spread(self, since_ns: int, now_ns: int, count: int) -> None:
-        """Count `count` events that came at any time between the two, at most a second ago."""
-        second_ns = now_ns - now_ns % 1_000_000_000
-        before = count * max(second_ns - since_ns, 0) // max(now_ns - since_ns, 1)
-        self.add(second_ns - 1, min(before, count))
-        self.add(now_ns, count - min(before, count))
+        """Count `count` events that came at any time between the two."""
+        while since_ns < now_ns:
+            until_ns = min(since_ns - since_ns % _SECOND_NS + _SECOND_NS, now_ns)
+            part = count * (until_ns - since_ns) // (now_ns - since_ns)
+            self.add(since_ns, part)
+            since_ns, count = until_ns, count - part
+        self.add(now_ns, count)
 
     def per_second(self, now_ns: int) -> tuple[int, ...]:
         """Counts of the last full seconds before `now_ns`, oldest first."""
-        second = now_ns // 1_000_000_000
+        second = now_ns // _SECOND_NS
         if second > self._last_s:
             self._advance(second)
         size = len(self._slots)

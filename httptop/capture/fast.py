@@ -15,15 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
+from httptop.capture.counts import BYTES_AT, CELL_BYTES, Counts
 from httptop.records import FLOW_KEY, Counted, Held
 from httptop.taught import (
     ANSWER,
     ANSWERS_MAX,
-    CELL,
     CELL_KEY,
     CELLS_MAX,
-    LATENCY_BUCKETS,
-    LATENCY_LOW,
     ONE_MORE,
     PROBES,
     SETTINGS,
@@ -44,20 +42,18 @@ from httptop.taught import (
 
 _WORD = struct.Struct("=Q")
 _HALF = struct.Struct("=I")
-_ANSWERS_AT, _HISTOGRAM_AT = TEMPLATE.size, CELL.size
+_ANSWERS_AT = TEMPLATE.size
 _TEMPLATE_BYTES = TEMPLATE.size + ANSWERS_MAX * ANSWER.size
-_CELL_BYTES = CELL.size + 4 * LATENCY_BUCKETS
-_LATENCY_MAX_AT, _BYTES_AT = CELL_KEY.size, CELL_KEY.size + 8
+_LATENCY_MAX_AT = CELL_KEY.size
 _ASKED_AT = FLOW_KEY.size + 2
 _ASKED_NS = 7  # of the fields of a track
 _TAKEN_PAGES, _ASKED = re.compile(b"\1+"), re.compile(b"\1")
 _LOOKS = 3  # at a track: a CPU is done with it after a microsecond
-# Of each bucket of a histogram, its highest bit, and the others.
-_HIGHEST, _OTHERS = (int.from_bytes(bits * LATENCY_BUCKETS, "little") for bits in (b"\0\0\0\x80", b"\xff\xff\xff\x7f"))
+_LITTLE = sys.byteorder == "little"
 _SAMPLES_AT, _WAKE_AT, _DETAIL_AT = 16, 24, 32  # in settings
 _ANSWER_AT = 4  # in a cell's key: written last
 
-SIZES = {"templates": TEMPLATES_MAX * _TEMPLATE_BYTES, "cells": CELLS_MAX * _CELL_BYTES,
+SIZES = {"templates": TEMPLATES_MAX * _TEMPLATE_BYTES, "cells": CELLS_MAX * CELL_BYTES,
          "strangers": STRANGERS_MAX * STRANGER.size, "tracks": TRACKS_MAX * TRACK.size,
          "tracked": TRACKS_MAX // TRACKS_NEAR * 8, "settings": SETTINGS.size}
 
@@ -65,25 +61,10 @@ _64 = (1 << 64) - 1
 _32 = (1 << 32) - 1
 
 
-def _grown(now: int, before: int) -> list[tuple[int, int]]:
-    """(bucket, by how much) of two histograms, each one number of 32 bits for a bucket, which may overflow.
-
-    All are subtracted at once, since few have changed; without their highest bits, so that none borrows from the next.
-    """
-    left = ((now | _HIGHEST) - (before & _OTHERS)) ^ ((now ^ before ^ _HIGHEST) & _HIGHEST)
-    found = []
-    while left:
-        at = (left.bit_length() - 1) // 32
-        grown = left >> 32 * at
-        left -= grown << 32 * at
-        found.append((LATENCY_LOW + (at if sys.byteorder == "little" else LATENCY_BUCKETS - 1 - at), grown))
-    return found
-
-
 def _halves(byte: int) -> tuple[int, int]:
     """Two fields of four bits, in the order in which C has them."""
     low, high = byte & 15, byte >> 4
-    return (low, high) if sys.byteorder == "little" else (high, low)
+    return (low, high) if _LITTLE else (high, low)
 
 
 class Board:
@@ -100,7 +81,7 @@ class Board:
         self._templates: set[int] = set()
         self._strangers: set[bytes] = set()  # those that were not overwritten
         self._stranger_at: dict[int, bytes] = {}
-        self._cells: dict[int, tuple[int, int]] = {}  # what was read last: bytes, and the histogram as one number
+        self._cells: dict[int, Counts] = {}
 
     def unteach(self) -> None:
         """Nothing that is taught is known any more; what is held by it stays held."""
@@ -114,8 +95,8 @@ class Board:
             at = number * _TEMPLATE_BYTES
             self._maps["templates"][at : at + _TEMPLATE_BYTES] = bytes(_TEMPLATE_BYTES)
         for number in self._cells:
-            at = number * _CELL_BYTES
-            self._maps["cells"][at : at + _CELL_BYTES] = bytes(_CELL_BYTES)
+            at = number * CELL_BYTES
+            self._maps["cells"][at : at + CELL_BYTES] = bytes(CELL_BYTES)
         self._templates &= keep
         self._cells.clear()
 
@@ -160,8 +141,8 @@ class Board:
             value = self._mixed(value, word)
         at = self._place(value, CELLS_MAX, self._cells)
         if at is not None:
-            self._cells[at] = (0, 0)
-            view, start = self._maps["cells"], at * _CELL_BYTES
+            self._cells[at] = Counts()
+            view, start = self._maps["cells"], at * CELL_BYTES
             view[start : start + len(key)] = key[:_ANSWER_AT] + bytes(4) + key[_ANSWER_AT + 4 :]
             self._publish("cells", start + _LATENCY_MAX_AT, latency_max_ns)
             _HALF.pack_into(view, start + _ANSWER_AT, answer + 1)
@@ -223,14 +204,12 @@ class Board:
 
     def counted(self) -> list[Counted]:
         """What was added to cells since the last time."""
-        view, found = self._maps["cells"], []
-        for at, (bytes_before, before) in self._cells.items():
-            start = at * _CELL_BYTES
-            total = self._words["cells"][(start + _BYTES_AT) // 8]
-            if total != bytes_before:
-                now = int.from_bytes(view[start + _HISTOGRAM_AT : start + _CELL_BYTES], sys.byteorder)
-                self._cells[at] = (total, now)
-                found.append(Counted(at, (total - bytes_before) % ONE_MORE, _grown(now, before)))
+        view, words, found = self._maps["cells"], self._words["cells"], []
+        for number, counts in self._cells.items():
+            at = number * CELL_BYTES
+            now, before = words[(at + BYTES_AT) // 8], counts.bytes
+            if now != before:
+                found.append(Counted(number, (now - before) % ONE_MORE, counts.read(view, at, now)))
         return found
 
     def held(self) -> list[Held]:
@@ -239,7 +218,7 @@ class Board:
 
     def _asked(self) -> Iterator[int]:
         """Tracks that may hold one. All of them are 16 MB, so only pages are looked at of which one was taken ever."""
-        first = 0 if sys.byteorder == "little" else 7
+        first = 0 if _LITTLE else 7
         for pages in _TAKEN_PAGES.finditer(self._maps["tracked"][first::8]):
             begin, end = pages.start() * TRACKS_NEAR, pages.end() * TRACKS_NEAR
             asked = self._maps["tracks"][begin * TRACK.size + _ASKED_AT : end * TRACK.size : TRACK.size]

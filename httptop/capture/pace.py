@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 BUSY_NAP_S, IDLE_NAP_S = 0.02, 0.1
 BUSY_RECORDS = 200  # in one read
 BUSY_WORK_S = 0.05  # before it naps again, however little it reads at once: who looks between reads looks in time
-COUNTS_S = 0.5  # a history has a figure for each second
+COUNTS_S = 1.2  # a history has a figure for each second; who takes a Snapshot each second reads them with it alone
 WAKE_RECORDS = 100  # something is new: what is understood of it sooner need not come a hundred times more
 REST_MAX_S = 0.25  # the reader rests as long as it has worked: it takes at most half a core, and loses events instead
 

@@ -68,7 +68,7 @@ def test_rolling_window(times: list[int], seconds: int, wait: int) -> None:
 
 @pytest.mark.parametrize(("since_s", "now_s", "expected"), [
     (10.0, 10.5, (0, 100)), (9.75, 10.25, (50, 50)), (9.9, 10.3, (25, 75)), (9.0, 10.0, (100, 0)),
-    (10.2, 10.2, (0, 100))])
+    (10.2, 10.2, (0, 100)), (8.5, 10.5, (50, 25)), (6.0, 11.0, (20, 20))])
 def test_what_is_counted_at_once_came_bit_by_bit(since_s: float, now_s: float, expected: tuple[int, int]) -> None:
     """A history that shows each second does not show when the counts were read."""
     rolling = stats.Rolling(5)

@@ -96,7 +96,7 @@ def learnt(here: Kernel, *exchange: bytes) -> Dialog:
 def counted(here: Kernel) -> int:
     """How many exchanges the kernel has counted itself since `forget`."""
     assert here.source.board is not None
-    return sum(bytes_seen // ONE_MORE for bytes_seen, _ in here.source.board._cells.values())
+    return sum(counts.bytes // ONE_MORE for counts in here.source.board._cells.values())
 
 
 def test_known_exchanges_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -> None:
