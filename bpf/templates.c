@@ -238,7 +238,7 @@ static __always_inline __u32 find_closest(struct __sk_buff *skb, struct scratch 
 		return scratch->template;
 	n = cut_out(skb, scratch, scratch->target);
 	found = n ? find_template(scratch, n, CUT_TARGET, scratch->end - scratch->target, set) : 0;
-	if (found && set->detail) {
+	if (found && set->detail && !(bpf_get_prandom_u32() & set->apart)) {
 		set->detail--;
 		scratch->detail = 1;
 	}

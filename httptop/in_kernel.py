@@ -66,7 +66,8 @@ class InKernel:
         self._detail_per_s: float = DETAIL_PER_S
         self._earned = 0.0
         self._afforded_ns = self._counted_ns = 0
-        board.afford(DETAIL_MAX, DETAIL_MAX)
+        self._others_per_s = 0.0  # requests that were not looked at
+        board.afford(DETAIL_MAX, DETAIL_MAX, 1)
         self._cells: dict[int, _Known] = {}  # by the kernel's number of its cell
         self.counts = False  # it has counted at all
         self._asked: set[int] = set()  # of these: for what was asked since they were looked through
@@ -118,7 +119,8 @@ class InKernel:
             exchanges[kind] = exchanges.get(kind, 0) + count
         if batch.counted is not None:
             self._asked.update(counted.cell for counted in batch.counted)
-            self._detail_per_s = _detail_per_s(others, batch.now_ns - self._counted_ns)
+            self._others_per_s = others * 1e9 / max(batch.now_ns - self._counted_ns, 1)
+            self._detail_per_s = _detail_per_s(self._others_per_s)
             self._counted_ns = batch.now_ns
         self._afford(batch.now_ns)
         self._renew(batch)
@@ -131,10 +133,11 @@ class InKernel:
         self._earned = min(self._earned + found * FOUND_PAYS, DETAIL_MAX)
         spent = min(self._earned, passed_s * (DETAIL_PER_S - self._detail_per_s))
         self._earned -= spent
-        self._detail += passed_s * self._detail_per_s + spent
+        looks = passed_s * self._detail_per_s + spent
+        self._detail += looks
         more = int(self._detail)
         self._detail -= more
-        self._board.afford(more, DETAIL_MAX)
+        self._board.afford(more, DETAIL_MAX, _among(self._others_per_s * passed_s, looks))
 
     def _renew(self, batch: Batch) -> None:
         """Full tables are emptied, of what nobody may ask for any more: untaught first, cleared when all is quiet.
@@ -176,7 +179,14 @@ class InKernel:
         return found
 
 
-def _detail_per_s(others: int, passed_ns: int) -> float:
-    """How many requests of `other` are worth a look each second, when so many were not looked at in that time."""
-    most = DETAIL_PER_S * DETAIL_PER_S * passed_ns / 1e9 / max(others, 1)
-    return min(max(most, SAMPLES_PER_S), DETAIL_PER_S)
+def _detail_per_s(others_per_s: float) -> float:
+    """How many requests of `other` are worth a look each second, when so many are not looked at."""
+    return min(max(DETAIL_PER_S * DETAIL_PER_S / max(others_per_s, 1.0), SAMPLES_PER_S), DETAIL_PER_S)
+
+
+def _among(others: float, looks: float) -> int:
+    """Of how many one is looked at, so that looks are spread over the time: what comes in turns would show some alone.
+
+    Half as many as there are for each, so that none is left over.
+    """
+    return 1 << max(int(others / 2 / max(looks, 1.0)).bit_length() - 1, 0)

@@ -35,7 +35,7 @@ CELL_KEY = struct.Struct("=II16s16s")
 CELL = struct.Struct("=40sQQ")  # without its histogram
 STRANGER = struct.Struct("=16sQ")
 TRACK = struct.Struct("=36sBBBB2IQHHI2IQIHB41x")
-SETTINGS = struct.Struct("=5Q")
+SETTINGS = struct.Struct("=6Q")
 
 
 class Cut(enum.IntEnum):
@@ -121,8 +121,11 @@ class Board(Protocol):
     def want(self, samples: int) -> None:
         """So many of the next exchanges are to come one by one although they are known."""
 
-    def afford(self, more: int, most: int) -> None:
-        """So many `more` requests are to come one by one although a Cut.TARGET fits them, `most` at once."""
+    def afford(self, more: int, most: int, among: int) -> None:
+        """So many `more` requests are to come one by one although a Cut.TARGET fits them, `most` at once.
+
+        By chance, one `among` so many, a power of 2.
+        """
 
     def unteach(self) -> None:
         """Nothing that is taught is known any more; what is held by it stays held."""

@@ -21,8 +21,10 @@ from httptop.taught import ALL_KEPT, ANSWERS_MAX, IDENTITY, Board, Cut, Framing,
 
 SEEN_MAX = 8192  # requests that were seen once, and are not worth a place yet
 LOOKED_MAX = 1024  # paths within a flood: what does not come again among so many is no hot one
-ROWS_MAX = 1024  # rows that the kernel counts: each costs 10 us whenever it is read. From so many on a further one must
-HOT = 5  # have come so often among LOOKED_MAX
+# Rows that the kernel counts: each costs whenever it is read. From so many on, a further one must have come so often
+# among LOOKED_MAX: of thousands that all come alike hardly any have, of five hundred each one some time.
+ROWS_SOME, WARM = 128, 3
+ROWS_MAX, HOT = 1024, 5
 ALIKE_MIN = 64  # so many requests that differ in their targets alone: there may be no end of them
 ALIKE_MAX = 1024  # kinds of them that are counted
 IDENTITIES_MAX = 1024  # processes
@@ -140,7 +142,8 @@ class Teacher:
             self._looked_at.clear()
         self._looked_at[path] += 1
         times = self._looked_at[path]
-        rare = times < (2 if len(self._cells) < ROWS_MAX else HOT)
+        rows = len(self._cells)
+        rare = times < (2 if rows < ROWS_SOME else WARM if rows < ROWS_MAX else HOT)
         if rare:
             self._see(Cut.NOTHING, data)
             self.refused += times > 1  # rows of the past make place, as when there is none

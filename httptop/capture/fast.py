@@ -50,7 +50,7 @@ _ASKED_NS = 7  # of the fields of a track
 _TAKEN_PAGES, _ASKED = re.compile(b"\1+"), re.compile(b"\1")
 _LOOKS = 3  # at a track: a CPU is done with it after a microsecond
 _LITTLE = sys.byteorder == "little"
-_SAMPLES_AT, _WAKE_AT, _DETAIL_AT = 16, 24, 32  # in settings
+_SAMPLES_AT, _WAKE_AT, _DETAIL_AT, _APART_AT = 16, 24, 32, 40  # in settings
 _ANSWER_AT = 4  # in a cell's key: written last
 
 SIZES = {"templates": TEMPLATES_MAX * _TEMPLATE_BYTES, "cells": CELLS_MAX * CELL_BYTES,
@@ -77,7 +77,7 @@ class Board:
         self._words = {name: memoryview(view).cast("Q") for name, view in self._maps.items()}
         self._seed, factor = (int.from_bytes(os.urandom(8), "little") for _ in range(2))
         self._factor = factor | 1
-        SETTINGS.pack_into(self._maps["settings"], 0, self._seed, self._factor, 0, 0, 0)
+        SETTINGS.pack_into(self._maps["settings"], 0, self._seed, self._factor, 0, 0, 0, 0)
         self._templates: set[int] = set()
         self._strangers: set[bytes] = set()  # those that were not overwritten
         self._stranger_at: dict[int, bytes] = {}
@@ -167,9 +167,10 @@ class Board:
         """So many of the next exchanges are to come one by one although they are known."""
         self._publish("settings", _SAMPLES_AT, samples)
 
-    def afford(self, more: int, most: int) -> None:
-        """So many `more` requests are to come one by one although a Cut.TARGET fits them, `most` at once."""
+    def afford(self, more: int, most: int, among: int) -> None:
+        """So many `more` requests are to come one by one although a Cut.TARGET fits them, see taught.Board."""
         left = self._words["settings"][_DETAIL_AT // 8]
+        self._publish("settings", _APART_AT, among - 1)
         self._publish("settings", _DETAIL_AT, min(left + more, most))
 
     def wake(self, records: int) -> None:

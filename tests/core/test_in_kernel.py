@@ -16,7 +16,7 @@ from httptop.in_kernel import (
 )
 from httptop.records import Batch, Counted, Counter, Held, Record
 from httptop.stats import bucket
-from httptop.teaching import ALIKE_MIN, HOT, LOOKED_MAX
+from httptop.teaching import ALIKE_MIN, HOT, LOOKED_MAX, WARM
 from tests.core.test_teaching import OWNERS, Lesson
 from tests.support.dialogs import GET, OK, Script, get
 from tests.support.reading import MS
@@ -60,6 +60,16 @@ def test_the_more_there_are_the_fewer_are_looked_at(others: int, looks: float) -
     assert afforded(flooded(), others) == pytest.approx(looks, rel=0.02)
 
 
+@pytest.mark.parametrize(("others", "among"), [(0, 1), (2 * DETAIL_PER_S, 2), (25 * DETAIL_PER_S, 64)])
+def test_looks_are_spread(others: int, among: int) -> None:
+    """Not all at what comes behind a reading, which can be the same each time; and no fewer than there are."""
+    lesson = flooded()
+    afforded(lesson, others)
+    lesson.wait(READ_MS)
+    assert lesson.slate.among == among
+    assert among <= max(others / afforded(lesson, others), 1.0)
+
+
 def test_what_is_found_pays_for_further_looks() -> None:
     """Up to as many as there are without a flood."""
     lesson = flooded()
@@ -82,22 +92,25 @@ def test_what_comes_again_late_is_not_hot() -> None:
     assert {cell.path: cell.requests for cell in lesson.snapshot().cells}["/1"] == 4
 
 
-def test_of_many_only_what_is_hot_is_counted_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("limits", "times"), [(["ROWS_SOME"], WARM), (["ROWS_SOME", "ROWS_MAX"], HOT)])
+def test_of_many_only_what_is_hot_is_counted_by_itself(limits: list[str], times: int,
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row costs whenever it is read. What is asked for much more than others has one however many there are."""
     lesson = flooded()
     taught = len(lesson.slate.requests)
-    monkeypatch.setattr(teaching, "ROWS_MAX", 3)
+    for limit in limits:
+        monkeypatch.setattr(teaching, limit, 3)
     for number in range(2):
         lesson.exchange(get(f"/row/{number}"), OK, times=2)
     assert len(lesson.slate.requests) == taught + 2
-    for _ in range(HOT - 1):
+    for _ in range(times - 1):
         for name in ("warm", "hot"):
             lesson.exchange(get(f"/{name}"), OK, times=1)
     assert len(lesson.slate.requests) == taught + 2
     lesson.exchange(get("/hot"), OK, times=1)
     assert lesson.slate.requests[taught + 2 :] == [(get("/hot"), Counter.GET)]
     cells = {cell.path: cell.requests for cell in lesson.snapshot().cells}
-    assert (cells["/warm"], cells["/hot"]) == (HOT - 1, HOT)
+    assert (cells["/warm"], cells["/hot"]) == (times - 1, times)
 
 
 def full(*, asked: bool) -> Lesson:
@@ -126,7 +139,7 @@ def test_what_is_asked_for_stays() -> None:
 def test_rows_of_the_past_make_place_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """There are as many as there may be, and nobody asks for them: what comes again now is turned away no longer."""
     lesson = flooded()
-    monkeypatch.setattr(teaching, "ROWS_MAX", 1)
+    monkeypatch.setattr(teaching, "ROWS_SOME", 1)
     lesson.wait(RENEW_NS / MS + 1)
     for number in range(REFUSED_MAX):
         assert not lesson.slate.untaught

@@ -46,6 +46,7 @@ class Slate:
         self.cells: list[tuple[int, int, bytes, bytes, int]] = []
         self.strangers: list[bytes] = []
         self.wanted = self.detail = 0
+        self.among = 1
         self.untaught = False
         self.kept: AbstractSet[int] | None = None
 
@@ -76,9 +77,9 @@ class Slate:
         """As taught.Board."""
         self.wanted = samples
 
-    def afford(self, more: int, most: int) -> None:
+    def afford(self, more: int, most: int, among: int) -> None:
         """As taught.Board."""
-        self.detail = min(self.detail + more, most)
+        self.detail, self.among = min(self.detail + more, most), among
 
     def unteach(self) -> None:
         """As taught.Board."""

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from httptop import in_kernel
+from httptop.capture.fast import _DETAIL_AT
 from httptop.cells import OTHER_PATH
-from httptop.records import Counter
+from httptop.records import Counter, Kind
 from httptop.snapshot import Snapshot
 from httptop.stats import bucket
 from httptop.taught import CELL, LATENCY_BUCKETS, ONE_MORE, TRACK, TRACKS_MAX
@@ -612,6 +613,31 @@ def test_a_flood_of_targets_costs_detail_alone(loaded: Kernel, monkeypatch: pyte
     assert sum(cell.response_bytes for cell in snapshot.cells) == sum(
         3 * len(ok(b"x" * number) if number % 3 else NOT_FOUND) for number in range(300))
     assert snapshot.completeness == 1.0
+
+
+@pytest.mark.parametrize(("among", "least", "most"), [(1, 400, 400), (8, 20, 90)])
+def test_looks_at_a_flood_are_spread(among: int, least: int, most: int, loaded: Kernel) -> None:
+    """By chance: 50 of 400 are looked at, +- 7, each of which is one less that may be; never those that come first."""
+    script = Script()
+    for number in range(3 * ALIKE_MIN):
+        talk = opened(script)
+        talk.exchange(get(f"/item/{number:04d}"), OK)
+    loaded.forget()
+    for flow in {record.flow for record in python(script.frames).records}:
+        loaded.own(flow)
+    loaded.watch([frame] for frame in script.frames)
+    board = loaded.source.board
+    assert board is not None
+    board._publish("settings", _DETAIL_AT, 0)
+    board.want(0)
+    board.afford(1000, 1000, among)
+    for number in range(400):
+        for frame in (talk.frame(0, get(f"/more/{number:04d}")), talk.frame(1, OK)):
+            bpf.run(loaded.program, frame)
+    looked = [record.data for record in loaded.source._drain(most=1 << 30).records if record.kind == Kind.REQUEST]
+    assert least <= len(looked) <= most
+    assert board._words["settings"][_DETAIL_AT // 8] == 1000 - len(looked)
+    assert (looked[7:8] == [get("/more/0007")]) == (among == 1)
 
 
 def in_chunks(body: bytes) -> bytes:

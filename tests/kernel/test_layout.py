@@ -32,7 +32,7 @@ FIELDS = {
     "track": (taught.TRACK, ("flow", "touched", None, "asked", "ready", "next[0]", "next[1]", "asked_ns",
                              "template", "length", "response", "first[0]", "first[1]", "changes", "cell",
                              "body", "answer")),
-    "settings": (taught.SETTINGS, ("seed", "factor", "samples", "wake", "detail")),
+    "settings": (taught.SETTINGS, ("seed", "factor", "samples", "wake", "detail", "apart")),
     "accept_event": (records.ACCEPT, ("ts_ns", "owner", "fd", "peer_port", "peer_addr")),
 }
 PREFIXES = {"COUNT_": range(Counter.NO_CLASS + 1), "LOST_": range(Counter.LOST_REQUEST, Counter.LOST_ACCEPT + 1),
