@@ -15,26 +15,24 @@ static __always_inline __u64 without_decimal(__u64 word)
 	return (word & ((others - (others >> 7)) | others)) ^ EACH('0');
 }
 
-/* or in all the values of their fields: what is between the first ':' of a line and its end. `inside`: 0x80 if the word
- * begins within a value, else 0; for the next word afterwards. */
-static __always_inline __u64 without_values(__u64 native, __u64 *inside)
+/* or in all the values of their fields: what is between the first ':' of a line and its end, but for all or nothing (`keep`).
+ * `inside`: 1 if the word begins within a value, else 0; for the next word afterwards. */
+static __always_inline __u64 without_values(__u64 native, __u64 keep, __u64 *inside)
 {
 	__u64 word = __builtin_bswap64(bpf_ntohll(native)); /* its first byte is the lowest */
-	__u64 colons = bytes_that_are(word, ':'), on = ~bytes_that_are(word, '\n') & EACH(0x80);
-	__u64 values = (colons << 8 | *inside) & on;
+	__u64 colons = bytes_that_are(word, ':'), on = ~bytes_that_are(word, '\n'); /* 0xff, but 0x7f where a line ends */
+	/* a bit behind each colon: what it is added to carries it on to the end of the line */
+	__u64 values = (on ^ (on + (colons << 1 | *inside))) & on & EACH(0x80);
 
-	values |= on & values << 8, on &= on << 8; /* from each byte to the next one, to the next two, four */
-	values |= on & values << 16, on &= on << 16;
-	values |= on & values << 32;
-	*inside = (values | colons) >> 56;
+	*inside = (values | colons) >> 63;
+	values &= ~keep;
 	return native & ~bpf_htonll(__builtin_bswap64((values << 1) - (values >> 7))); /* all bits of such bytes */
 }
 
-/* All ones if word `i` begins at byte `at` or behind it, else 0. Without branches, here and below: the verifier would have
- * to follow both ways. */
-static __always_inline __u64 is_from(__u32 i, __u32 at)
+/* All ones if the word at that place is kept, else 0. Without branches: the verifier would have to follow both ways. */
+static __always_inline __u64 is_kept(__s64 at, struct kept kept)
 {
-	return (__s64)((__s32)at - 8 * (__s32)i - 1) >> 63;
+	return ((at - kept.plain) | ((at - kept.host) ^ (at - kept.behind))) >> 63;
 }
 
 /* Word `i` of the data as it is hashed; `inside` as above. */
@@ -43,8 +41,7 @@ static __always_inline __u64 word_at(const __u8 *data, __u32 i, struct kept kept
 	__u64 word = *(const __u64 *)(data + 8 * i);
 
 	if (masked == MASKED_VALUES)
-		return word ^ ((word ^ without_values(word, inside)) & is_from(i, kept.plain) &
-			       (~is_from(i, kept.host) | is_from(i, kept.behind)));
+		return without_values(word, is_kept(8 * i, kept), inside);
 	return masked == MASKED_DECIMAL && i >= STATUS_BYTES / 8 ? without_decimal(word) : word;
 }
 
