@@ -44,7 +44,7 @@ static __always_inline void find_decimal(struct scratch *scratch, struct templat
 		if (!answer->hash || answer->masked != MASKED_DECIMAL || n > HEAD_MAX || n > scratch->segment.available)
 			continue;
 		if (n != scratch->hashed)
-			digest(scratch, n, set, CUT_NOTHING, MASKED_DECIMAL);
+			digest(scratch, 0, n, set, CUT_NOTHING, MASKED_DECIMAL);
 		if (scratch->hash == answer->hash) {
 			scratch->answer = i + 1;
 			break;
@@ -80,7 +80,7 @@ static __always_inline void find_values(struct scratch *scratch, struct template
 	READ_BACK();
 	if (scratch->hashed > HEAD_MAX)
 		return;
-	digest(scratch, scratch->hashed, set, CUT_NOTHING, MASKED_VALUES);
+	digest(scratch, 0, scratch->hashed, set, CUT_NOTHING, MASKED_VALUES);
 	if (scratch->hash != answer->hash || !has_length(scratch->data, answer->length_at, answer->digits))
 		scratch->answer = 0;
 	READ_BACK();

@@ -35,20 +35,21 @@ static __always_inline __u64 is_kept(__s64 at, struct kept kept)
 	return ((at - kept.plain) | ((at - kept.host) ^ (at - kept.behind))) >> 63;
 }
 
-/* Word `i` of the data as it is hashed; `inside` as above. */
-static __always_inline __u64 word_at(const __u8 *data, __u32 i, struct kept kept, enum masked masked, __u64 *inside)
+/* The word that begins at byte `at` of the data, and is the one at `place` of what is hashed; `inside` as above. */
+static __always_inline __u64 word_at(const __u8 *data, __u32 at, __u32 place, struct kept kept, enum masked masked,
+				     __u64 *inside)
 {
-	__u64 word = *(const __u64 *)(data + 8 * i);
+	__u64 word = *(const __u64 *)(data + at);
 
 	if (masked == MASKED_VALUES)
-		return without_values(word, is_kept(8 * i, kept), inside);
-	return masked == MASKED_DECIMAL && i >= STATUS_BYTES / 8 ? without_decimal(word) : word;
+		return without_values(word, is_kept(place, kept), inside);
+	return masked == MASKED_DECIMAL && place >= STATUS_BYTES ? without_decimal(word) : word;
 }
 
-/* Of the first `n` bytes of the data, at most HEAD_MAX, into scratch->hash. Values are masked but for what scratch->kept says,
- * decimal digits behind the status. How many bytes there are is read back from the map behind the loop, for the reason that
- * struct scan tells. */
-static __always_inline void digest(struct scratch *scratch, __u32 n, const struct settings *set, enum cut cut,
+/* Of `n` bytes of the data from `from` on, at most HEAD_MAX, into scratch->hash. Values are masked but for what scratch->kept
+ * says, decimal digits behind the status. How many bytes there are is read back from the map behind the loop, for the reason
+ * that struct scan tells. */
+static __always_inline void digest(struct scratch *scratch, __u32 from, __u32 n, const struct settings *set, enum cut cut,
 				   enum masked masked)
 {
 	const __u8 *data = scratch->data;
@@ -68,13 +69,16 @@ static __always_inline void digest(struct scratch *scratch, __u32 n, const struc
 		AS_WRITTEN(rounds);
 		if (rounds >= words)
 			break;
-		sum = summed(sum, word_at(data, i, kept, masked, &inside), &key, set);
+		/* the data is longer than that: no word reaches behind it */
+		__u32 at = from ? (from + 8 * i) & (HEAD_MAX - 1) : 8 * i;
+		sum = summed(sum, word_at(data, at, 8 * i, kept, masked, &inside), &key, set);
 	}
 	READ_BACK();
 	n = scratch->hashed;
 	__u32 rest = n & 7;
 	if (rest) {
-		__u64 word = word_at(data, n / 8 & (HEAD_MAX / 8 - 1), kept, masked, &inside);
+		__u32 place = n & (HEAD_MAX - 8);
+		__u64 word = word_at(data, (from + place) & (HEAD_MAX - 1), place, kept, masked, &inside);
 		/* the bytes that belong to it, on machines of either byte order */
 		word = bpf_ntohll(bpf_htonll(word) & ~0ULL << (64 - 8 * rest));
 		sum = summed(sum, word, &key, set);

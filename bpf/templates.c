@@ -168,44 +168,26 @@ static __always_inline void find_host(struct scratch *scratch)
 		scratch->host_end = 0;
 }
 
-/* Take out what is between `from` and the end of the target; returns how much is left, 0: it cannot be. */
-static __always_inline __u32 cut_out(struct __sk_buff *skb, struct scratch *scratch, __u32 from)
+/* What is behind the target, its values masked: into scratch->behind. The version and the Host are compared. */
+static __always_inline void digest_behind(struct scratch *scratch, const struct settings *set)
 {
-	__u32 end = scratch->end, rest = scratch->head - end;
-
-	if (!from || !end || rest - 1 >= HEAD_MAX)
-		return 0;
-	rest = bounded(rest, HEAD_MAX);
-	from &= HEAD_MAX - 1;
-	scratch->loaded = 0;
-	return LOAD(skb, scratch->segment.offset + end, scratch->data + from, rest) ? 0 : from + rest;
-}
-
-/* The request line and the Host are compared. */
-static __always_inline void keep_host(struct scratch *scratch, __u32 removed)
-{
+	__u32 end = scratch->end & (HEAD_MAX - 1), n = scratch->head - end;
 	struct kept kept = {.plain = HEAD_MAX};
 
 	if (scratch->host_end) {
-		kept.plain = (scratch->end - removed + sizeof(" HTTP/1.1") - 1 + 7) & ~7;
-		kept.host = (scratch->host - removed) & ~7;
-		kept.behind = (scratch->host_end - removed + 7) & ~7;
+		kept.plain = (sizeof(" HTTP/1.1") - 1 + 7) & ~7;
+		kept.host = (scratch->host - end) & ~7;
+		kept.behind = (scratch->host_end - end + 7) & ~7;
 	}
 	scratch->kept = kept;
+	READ_BACK();
+	digest(scratch, end, n > HEAD_MAX ? 0 : n, set, CUT_NOTHING, MASKED_VALUES);
+	scratch->behind = scratch->hash;
 }
 
-/* The number of the template that the first `n` bytes of the data are, + 1; 0: none. `removed`: so many are cut out of the
- * target. */
-static __always_inline __u32 find_template(struct scratch *scratch, __u32 n, enum cut cut, __u32 removed,
-					   const struct settings *set)
+/* The number of the template that has that hash, and `n` bytes, + 1; 0: none. */
+static __always_inline __u32 find_template(__u64 hash, __u32 n)
 {
-	if (cut != CUT_NOTHING) {
-		keep_host(scratch, removed);
-		READ_BACK();
-	}
-	digest(scratch, n, set, cut, cut == CUT_NOTHING ? MASKED_NOTHING : MASKED_VALUES);
-	__u64 hash = scratch->hash;
-	n = scratch->hashed;
 #pragma unroll
 	for (__u32 i = 0; i < PROBES; i++) {
 		__u32 at = (hash ^ i) & (TEMPLATES_MAX - 1);
@@ -216,28 +198,39 @@ static __always_inline __u32 find_template(struct scratch *scratch, __u32 n, enu
 	return 0;
 }
 
-/* The number of the template that the head is, + 1; 0: none. scratch->detail: it is to be looked at all the same. */
-static __always_inline __u32 find_closest(struct __sk_buff *skb, struct scratch *scratch, struct settings *set)
+/* The same of what is left if all is cut out between `from` and the end of the target; 0, too: it cannot be. */
+static __always_inline __u32 find_cut(struct scratch *scratch, __u32 from, enum cut cut, const struct settings *set)
 {
-	__u32 n = scratch->head, found;
+	if (!from)
+		return 0;
+	digest(scratch, 0, from, set, cut, MASKED_NOTHING);
+	__u32 found = find_template(mixed(scratch->hash, scratch->behind, set), from + scratch->head - scratch->end);
+	READ_BACK();
+	return found;
+}
 
-	scratch->template = find_template(scratch, n, CUT_NOTHING, 0, set);
+/* The number of the template that the head is, + 1; 0: none. scratch->detail: it is to be looked at all the same. */
+static __always_inline __u32 find_closest(struct scratch *scratch, struct settings *set)
+{
+	digest(scratch, 0, scratch->head, set, CUT_NOTHING, MASKED_NOTHING);
+	scratch->template = find_template(scratch->hash, scratch->head);
 	READ_BACK();
 	if (scratch->template || scratch->counter == COUNT_OTHER)
 		return scratch->template;
 	find_target(scratch);
 	find_host(scratch);
-	scratch->template = scratch->host_end ? find_template(scratch, n, CUT_VALUES, 0, set) : 0;
+	if (!scratch->end)
+		return 0;
+	digest_behind(scratch, set);
+	scratch->template = find_cut(scratch, scratch->host_end ? scratch->end : 0, CUT_VALUES, set);
 	READ_BACK();
 	if (scratch->template)
 		return scratch->template;
-	n = cut_out(skb, scratch, scratch->query);
-	scratch->template = n ? find_template(scratch, n, CUT_QUERY, scratch->end - scratch->query, set) : 0;
+	scratch->template = find_cut(scratch, scratch->query, CUT_QUERY, set);
 	READ_BACK();
 	if (scratch->template)
 		return scratch->template;
-	n = cut_out(skb, scratch, scratch->target);
-	found = n ? find_template(scratch, n, CUT_TARGET, scratch->end - scratch->target, set) : 0;
+	__u32 found = find_cut(scratch, scratch->target, CUT_TARGET, set);
 	if (found && set->detail && !(bpf_get_prandom_u32() & set->apart)) {
 		set->detail--;
 		scratch->detail = 1;
@@ -253,7 +246,7 @@ static __always_inline __u32 template_of(struct __sk_buff *skb, struct scratch *
 	scratch->asks = scratch->segment.payload_len;
 	if (scratch->segment.tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) || !load_request(skb, scratch))
 		return 0;
-	scratch->template = find_closest(skb, scratch, set);
+	scratch->template = find_closest(scratch, set);
 	READ_BACK();
 	__u32 number = scratch->template - 1;
 	struct template *template = scratch->template ? templates.lookup(&number) : 0;
@@ -261,8 +254,9 @@ static __always_inline __u32 template_of(struct __sk_buff *skb, struct scratch *
 		return 0;
 	if (!template->digits)
 		return scratch->head == scratch->segment.payload_len ? scratch->template : 0;
-	__u64 n = scratch->head + content_length(scratch->data, template->length_at, template->digits);
-	if (!has_length(scratch->data, template->length_at, template->digits) || n < scratch->segment.payload_len || n > ASKS_MAX)
+	__u32 at = template->length_at + scratch->head - template->length; /* so much is cut out in front of it */
+	__u64 n = scratch->head + content_length(scratch->data, at, template->digits);
+	if (!has_length(scratch->data, at, template->digits) || n < scratch->segment.payload_len || n > ASKS_MAX)
 		return 0;
 	scratch->asks = n;
 	return scratch->template;

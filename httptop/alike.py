@@ -102,19 +102,12 @@ def _behind_target(rest: bytes) -> _Behind:
 
 
 @functools.lru_cache(maxsize=RECENT_MAX)
-def left_of(before: bytes, behind: bytes, host: Span) -> tuple[bytes, Kept]:
-    """What is left of a request, its values masked, and what of it is not.
-
-    `before`: its beginning, as far as it is not cut out; `behind`: its target.
-    """
-    left = before + behind
+def kept_of(behind: bytes, host: Span) -> tuple[bytes, Kept]:
+    """What is behind the target of a request, its values masked, and what of it is not."""
     if host is None:
-        return left, ALL_KEPT
-    begin = len(before)
-    kept = Kept(_up(begin + len(" HTTP/1.1")), begin + host[0] & ~7, _up(begin + host[1]))
-    if b":" in before:  # for the kernel a value begins there
-        return masked(left, kept), kept
-    return restored(before + _behind_target(behind).masked, left, kept), kept
+        return behind, ALL_KEPT
+    kept = Kept(_up(len(" HTTP/1.1")), host[0] & ~7, _up(host[1]))
+    return restored(_behind_target(behind).masked, behind, kept), kept
 
 
 def _up(at: int) -> int:

@@ -61,6 +61,23 @@ class Kept(NamedTuple):
 ALL_KEPT = Kept(HEAD_MAX)
 
 
+class Left(NamedTuple):
+    """What is left of a request: all of it, or what is in front of a cut, and `behind` it, its target's end.
+
+    Of that values are masked, but for what is `kept`.
+    """
+
+    cut: Cut
+    front: bytes
+    behind: bytes = b""
+    kept: Kept = ALL_KEPT
+
+    @property
+    def data(self) -> bytes:
+        """All of it."""
+        return self.front + self.behind
+
+
 class Framing(NamedTuple):
     """What tells how long a message is: `digits` of its Content-Length, or "chunked", that begin `at`; or nothing."""
 
@@ -103,10 +120,10 @@ def restored(left: bytes, data: bytes, kept: Kept) -> bytes:
 class Board(Protocol):
     """Where it is written. What finds no place is not taught, and comes through the ring as before."""
 
-    def request(self, data: bytes, counter: int, cut: Cut, kept: Kept, framing: Framing) -> int | None:
+    def request(self, left: Left, counter: int, framing: Framing) -> int | None:
         """Teach a request, with which a segment begins; the template's number, None when there is no place.
 
-        `data` is without its body, and what `cut` says; if anything is cut, values are masked but for what is kept.
+        `left`: of it without its body; `framing`: as it is there.
         """
 
     def answer(self, template: int, number: int, head: bytes, framing: Framing, how: Masked) -> None:

@@ -8,7 +8,6 @@ fields that say nothing about the message, in their lengths.
 from __future__ import annotations
 
 import functools
-import re
 from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -17,7 +16,7 @@ from httptop import alike
 from httptop.cells import OTHER_PATH
 from httptop.http1 import Request, Response
 from httptop.records import METHODS, NO_OWNER, OWNER, Kind, Record
-from httptop.taught import ALL_KEPT, ANSWERS_MAX, IDENTITY, Board, Cut, Framing, Kept, Masked
+from httptop.taught import ANSWERS_MAX, IDENTITY, Board, Cut, Framing, Left, Masked
 
 SEEN_MAX = 8192  # requests that were seen once, and are not worth a place yet
 LOOKED_MAX = 1024  # paths within a flood: what does not come again among so many is no hot one
@@ -60,10 +59,10 @@ class Teacher:
     def __init__(self, board: Board, *, queries: bool = False) -> None:
         self._board = board
         self._queries = queries
-        self._seen: set[tuple[Cut, bytes]] = set()
+        self._seen: set[Left] = set()
         self._looked_at: Counter[bytes] = Counter()  # beginnings of requests, as far as their paths
-        self._alike: Counter[bytes] = Counter()  # requests by what is left of them without their target
-        self._by_data: dict[tuple[Cut, bytes], Template] = {}
+        self._alike: Counter[Left] = Counter()  # requests by what is left of them without their target
+        self._by_left: dict[Left, Template] = {}
         self._by_number: dict[int, Template] = {}
         self._cells: dict[tuple[int, int, bytes, bytes], int | None] = {}
         self.refused = 0  # what found no place
@@ -71,7 +70,7 @@ class Teacher:
 
     def forget(self, keep: AbstractSet[int]) -> None:
         """Begin anew. `keep`: templates by which requests are held."""
-        self._by_data.clear()
+        self._by_left.clear()
         self._by_number = {number: self._by_number[number] for number in keep if number in self._by_number}
         self._cells.clear()
         self._alike.clear()
@@ -117,27 +116,28 @@ class Teacher:
 
     def _template(self, request: Request, data: bytes) -> Template | None:
         """The closest one that fits, if it is taught, or is now."""
-        known = self._by_data.get((Cut.NOTHING, data))
+        exact = Left(Cut.NOTHING, data)
+        known = self._by_left.get(exact)
         if known is not None:
             return known
         target = alike.TARGET.match(data)
         if target is None:
-            return self._stands_for_others(request, data) or self._second(request, data, Cut.NOTHING, data)
-        behind = data[target.end() :]
-        host = alike.host_of(request, behind)
-        left, kept = alike.left_of(data[: target.start(1)], behind, host)
-        others = self._by_data.get((Cut.TARGET, left))
+            return self._stands_for_others(request, data) or self._second(request, data, exact)
+        host = alike.host_of(request, data[target.end() :])
+        behind = alike.kept_of(data[target.end() :], host)
+        flood = Left(Cut.TARGET, data[: target.start(1)], *behind)
+        others = self._by_left.get(flood)
         query = target.start(2) if target[2] is not None and not self._queries else None
-        if others is not None and self._is_rare(data, data[: query or target.end()]):
+        if others is not None and self._is_rare(exact, data[: query or target.end()]):
             return others
-        lefts = [(Cut.VALUES, *alike.left_of(target[0], behind, host))] if host else []
+        lefts = [Left(Cut.VALUES, target[0], *behind)] if host else []
         if query is not None:
-            lefts.append((Cut.QUERY, *alike.left_of(data[: query + 1], behind, host)))
-        return (self._nearly(request, data, lefts) or self._second(request, data, Cut.NOTHING, data)
-                or others or self._alike_ones(request, data, target, left, kept))
+            lefts.append(Left(Cut.QUERY, data[: query + 1], *behind))
+        return (self._nearly(request, data, exact, lefts) or self._second(request, data, exact)
+                or others or self._alike_ones(request, data, flood))
 
-    def _is_rare(self, data: bytes, path: bytes) -> bool:
-        """Whether hardly anybody asks for this path, with which the data begins: so it is with most of a flood."""
+    def _is_rare(self, exact: Left, path: bytes) -> bool:
+        """Whether hardly anybody asks for this path, with which it begins: so it is with most of a flood."""
         if path not in self._looked_at and len(self._looked_at) >= LOOKED_MAX:
             self._looked_at.clear()
         self._looked_at[path] += 1
@@ -145,42 +145,40 @@ class Teacher:
         rows = len(self._cells)
         rare = times < (2 if rows < ROWS_SOME else WARM if rows < ROWS_MAX else HOT)
         if rare:
-            self._see(Cut.NOTHING, data)
+            self._see(exact)
             self.refused += times > 1  # rows of the past make place, as when there is none
         return rare
 
-    def _nearly(self, request: Request, data: bytes, lefts: Sequence[tuple[Cut, bytes, Kept]]) -> Template | None:
+    def _nearly(self, request: Request, data: bytes, exact: Left, lefts: Sequence[Left]) -> Template | None:
         """When the same is asked for with other values or another query; `lefts`: what is left of it without."""
-        known = next((known for cut, left, _ in lefts if (known := self._by_data.get((cut, left)))), None)
-        if known is None and (Cut.NOTHING, data) not in self._seen:
-            taught = [self._second(request, data, *left) for left in lefts]
+        known = next((known for left in lefts if (known := self._by_left.get(left))), None)
+        if known is None and exact not in self._seen:
+            taught = [self._second(request, data, left) for left in lefts]
             known = next(filter(None, taught), None)
         return known
 
-    def _second(self, request: Request, data: bytes, cut: Cut, left: bytes,
-                kept: Kept = ALL_KEPT) -> Template | None:
+    def _second(self, request: Request, data: bytes, left: Left) -> Template | None:
         """Teach what is `left` of a request, if that was seen before."""
-        if (cut, left) not in self._seen:
-            self._see(cut, left)
+        if left not in self._seen:
+            self._see(left)
             return None
-        self._seen.discard((cut, left))  # no sooner again, if there is no place
-        return self._teach(request, data, cut, left, kept)
+        self._seen.discard(left)  # no sooner again, if there is no place
+        return self._teach(request, data, left)
 
-    def _see(self, cut: Cut, left: bytes) -> None:
+    def _see(self, left: Left) -> None:
         if len(self._seen) >= SEEN_MAX:
             self._seen.clear()
-        self._seen.add((cut, left))
+        self._seen.add(left)
 
-    def _alike_ones(self, request: Request, data: bytes, target: re.Match[bytes], left: bytes,
-                    kept: Kept) -> Template | None:
+    def _alike_ones(self, request: Request, data: bytes, left: Left) -> Template | None:
         """What stands for all requests that differ in their targets, once there are many: for `other`."""
         if len(self._alike) >= ALIKE_MAX and left not in self._alike:
             self._alike.clear()
         self._alike[left] += 1
         if self._alike[left] != ALIKE_MIN:
             return None
-        other = data[: target.start(1)] + OTHER_PATH.encode() + data[target.end() :]
-        return self._teach(request._replace(target=OTHER_PATH), other, Cut.TARGET, left, kept)
+        other = left.front + OTHER_PATH.encode() + data[len(data) - len(left.behind) :]
+        return self._teach(request._replace(target=OTHER_PATH), other, left)
 
     def _stands_for_others(self, request: Request, data: bytes) -> Template | None:
         """What `whole` has made of a request of which no more is known."""
@@ -188,19 +186,19 @@ class Teacher:
             return None
         at = len(request.method) + 1
         behind = data[at + len(OTHER_PATH) :]
-        left, _ = alike.left_of(data[:at], behind, alike.host_of(request, behind))
-        return self._by_data.get((Cut.TARGET, left))
+        kept = alike.kept_of(behind, alike.host_of(request, behind))
+        return self._by_left.get(Left(Cut.TARGET, data[:at], *kept))
 
-    def _teach(self, request: Request, data: bytes, cut: Cut, left: bytes, kept: Kept) -> Template | None:
+    def _teach(self, request: Request, data: bytes, left: Left) -> Template | None:
         framing = alike.request_framing(request.method, data)
-        removed = len(data) - len(left)  # in front of it
+        removed = len(data) - len(left.data)  # in front of it
         placed = framing._replace(at=framing.at - removed) if framing.digits else framing
-        number = self._board.request(left, METHODS.index(request.method), cut, kept, placed)
+        number = self._board.request(left, METHODS.index(request.method), placed)
         if number is None:
             self.refused += 1
             return None
         self.taught += 1
-        template = self._by_data[cut, left] = self._by_number[number] = Template(number, data, request, framing)
+        template = self._by_left[left] = self._by_number[number] = Template(number, data, request, framing)
         return template
 
     def _teach_answer(self, template: Template, status: int, head: bytes, framing: Framing,

@@ -34,9 +34,9 @@ from httptop.taught import (
     TRACK_FAST,
     TRACKS_MAX,
     TRACKS_NEAR,
-    Cut,
     Framing,
     Kept,
+    Left,
     Masked,
 )
 
@@ -109,13 +109,15 @@ class Board:
 
     # -- teaching -----------------------------------------------------------------------------------------------
 
-    def request(self, data: bytes, counter: int, cut: Cut, kept: Kept, framing: Framing) -> int | None:
+    def request(self, left: Left, counter: int, framing: Framing) -> int | None:
         """Teach a request, see taught.Board."""
-        value = self._hash(data, cut << 32 ^ self._kind(Masked.VALUES, kept) if cut else 0)
+        value = self._hash(left.front, left.cut << 32)
+        if left.cut:
+            value = self._mixed(value, self._hash(left.behind, self._kind(Masked.VALUES, left.kept)))
         at = self._place(value, TEMPLATES_MAX, self._templates)
         if at is not None:
             self._templates.add(at)
-            TEMPLATE.pack_into(self._maps["templates"], at * _TEMPLATE_BYTES, 0, len(data), 0, framing.at,
+            TEMPLATE.pack_into(self._maps["templates"], at * _TEMPLATE_BYTES, 0, len(left.data), 0, framing.at,
                                framing.digits, counter)
             self._publish("templates", at * _TEMPLATE_BYTES, value)
         return at

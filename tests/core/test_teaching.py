@@ -27,7 +27,7 @@ from httptop.records import (
 )
 from httptop.snapshot import Process, Snapshot, SourceInfo
 from httptop.stats import bucket
-from httptop.taught import HEAD_MAX, Cut, Framing, Kept, Masked
+from httptop.taught import HEAD_MAX, Cut, Framing, Left, Masked
 from httptop.teaching import ALIKE_MIN
 from tests.support.dialogs import CHUNKED, GET, OK, SWITCHING, WEBSOCKET, Dialog, Script, chunks, get, ok, post
 from tests.support.reading import MS, Reading
@@ -50,12 +50,13 @@ class Slate:
         self.untaught = False
         self.kept: AbstractSet[int] | None = None
 
-    def request(self, data: bytes, counter: int, cut: Cut, kept: Kept, framing: Framing) -> int | None:
+    def request(self, left: Left, counter: int, framing: Framing) -> int | None:
         """The next number, as long as there is place."""
         if len(self.requests) == self.places:
             return None
+        data = left.data
         self.requests.append((data, counter))
-        self.cuts.append((cut, data))
+        self.cuts.append((left.cut, data))
         self.lengths.append(data[framing.at : framing.at + framing.digits])
         return len(self.requests) - 1
 
@@ -340,7 +341,7 @@ def test_a_body_does_not_matter() -> None:
     lesson.exchange(get("/none", "POST"), OK)
     assert lesson.slate.cuts[:2] == [
         (Cut.NOTHING, get("/a", "POST", b"Content-Length: 10")),
-        (Cut.VALUES, b"POST /a HTTP/1.1\r\nHost:\0a.example\r\nContent-Length:\0\0\0\0\n\r\n")]
+        (Cut.VALUES, b"POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length:\0\0\0\0\n\r\n")]
     assert lesson.slate.lengths == [b"10", bytes(2), b"8", bytes(1), b"3000", bytes(4), b""]
 
 

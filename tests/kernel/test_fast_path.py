@@ -230,6 +230,17 @@ def test_requests_with_bodies_stay_in_the_kernel(loaded: Kernel, reference: Kern
     assert counted(loaded) > 150
 
 
+def test_requests_with_bodies_behind_what_is_cut_out(loaded: Kernel, reference: Kernel) -> None:
+    """Of a target, however long that is: where the length of the body is told is so much further on."""
+    script = Script()
+    for number in range(70):
+        talk = opened(script)
+        for part in range(3):
+            talk.exchange(post(f"/api?q={100 ** (number % 9) + 3 * number + part}", b"x" * (10 + number)), OK)
+    check_equal(loaded, reference, script.frames, 10)
+    assert counted(loaded) > 150
+
+
 @pytest.mark.parametrize("length", [b"12", b"1x", b"4 ", b" 4", b"+4", b"-4", b"03", b"4\t", b"\x004", b"4\r"])
 def test_what_may_be_a_length(loaded: Kernel, reference: Kernel, length: bytes) -> None:
     """Where a body ends is what the reference path says, once lengths of as many bytes are taught."""
