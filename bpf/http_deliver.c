@@ -71,7 +71,6 @@ static __always_inline void fill_record(struct __sk_buff *skb, struct sighting *
 	struct record *record = &s->scratch->record;
 	struct segment *g = &s->scratch->segment;
 
-	record->ts_ns = bpf_ktime_get_ns();
 	record->flow = g->flow;
 	record->seq = g->seq;
 	record->ack = g->ack;
@@ -83,7 +82,10 @@ static __always_inline void fill_record(struct __sk_buff *skb, struct sighting *
 	if (s->flow && s->flow->resumed)
 		tell_resumed(record, s->flow);
 	record->ifindex = skb->ifindex;
-	add_owners(record);
+	__builtin_memset(record->owner, 0, sizeof(record->owner));
+	record->ts_ns = bpf_ktime_get_ns();
+	if (record->kind != KIND_REQUEST || record->flags & FLAG_NEW) /* else the answer before it has told them */
+		add_owners(record);
 }
 
 /* Before the flow is looked up: the verifier walks through all of it once for each thing that is known by then. */

@@ -55,7 +55,6 @@ static __always_inline void release(struct __sk_buff *skb, struct sighting *s, s
 	record->counter = template->counter;
 	record->extra = number;
 	record->gap = body ? t->body : 0;
-	add_owners(record);
 	send(s, 0);
 }
 
