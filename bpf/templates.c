@@ -61,12 +61,17 @@ static __always_inline __u32 load_request(struct __sk_buff *skb, struct scratch 
 	return scratch->head;
 }
 
+/* A word whose first byte is the lowest. */
+static __always_inline __u64 first_lowest(const __u8 *bytes)
+{
+	return __builtin_bswap64(be64(bytes));
+}
+
 /* The place of the first byte from `at` on that is no visible character, or the '?' where that is `mark`; 0: none. */
 static __always_inline __u32 word_end(struct scratch *scratch, __u32 at, __u8 mark)
 {
-	const __u8 *data = scratch->data;
 	__u32 n = scratch->head, first = at & (HEAD_MAX - 8);
-	__u64 before = bpf_htonll(~(~0ULL >> 8 * (at & 7))); /* in the first word: no end is looked for there */
+	__u64 before = ~(~0ULL << 8 * (at & 7)); /* in the first word: no end is looked for there */
 
 	scratch->found = 0;
 	READ_BACK();
@@ -74,21 +79,17 @@ static __always_inline __u32 word_end(struct scratch *scratch, __u32 at, __u8 ma
 		__u32 place = first + i;
 		if (place >= n || place >= HEAD_MAX)
 			break;
-		__u64 word = *(const __u64 *)(data + (place & (HEAD_MAX - 8))) | before;
+		__u64 word = first_lowest(scratch->data + (place & (HEAD_MAX - 8))) | before, other = word ^ EACH(mark);
 		before = 0;
-		if (((word - EACH(0x21)) & ~word & EACH(0x80)) || has(word, mark)) {
-			scratch->found = place + 1;
+		/* of these marks the lowest is right: what is subtracted borrows from bytes behind one that is marked alone */
+		__u64 ends = (((word - EACH(0x21)) & ~word) | ((other - EACH(1)) & ~other)) & EACH(0x80);
+		if (ends) {
+			scratch->found = place + before_mark(ends);
 			break;
 		}
 	}
 	READ_BACK();
-	if (!scratch->found)
-		return 0;
-	at = scratch->found - 1 > at ? scratch->found - 1 : at;
-	for (__u32 i = 0; i < 7; i++, at++)
-		if (data[at & (HEAD_MAX - 1)] <= ' ' || data[at & (HEAD_MAX - 1)] == mark)
-			break;
-	return at < n ? at : 0;
+	return scratch->found < n ? scratch->found : 0;
 }
 
 /* Where the target of the request is, if that is a path: from it, `query` and `end` of the scratch. */
@@ -118,7 +119,6 @@ static __always_inline void find_target(struct scratch *scratch)
 /* The first line that begins with an 'h', from the end of the target on: where that is. */
 static __always_inline void find_h(struct scratch *scratch)
 {
-	const __u8 *data = scratch->data;
 	__u32 n = scratch->head, first = scratch->end & (HEAD_MAX - 8);
 	__u64 begins = 0;
 
@@ -128,13 +128,13 @@ static __always_inline void find_h(struct scratch *scratch)
 		__u32 place = first + i;
 		if (place >= n || place >= HEAD_MAX)
 			break;
-		__u64 word = be64(data + (place & (HEAD_MAX - 8)));
-		__u64 ends = bytes_that_are(word, '\n');
-		if (bytes_that_are(word | EACH(0x20), 'h') & (ends >> 8 | begins)) {
-			scratch->found = place + 1;
+		__u64 word = first_lowest(scratch->data + (place & (HEAD_MAX - 8)));
+		__u64 ends = bytes_that_are(word, '\n'), found = bytes_that_are(word | EACH(0x20), 'h') & (ends << 8 | begins);
+		begins = ends >> 56;
+		if (found) {
+			scratch->found = place + before_mark(found);
 			break;
 		}
-		begins = ends << 56;
 	}
 	READ_BACK();
 }
@@ -150,14 +150,9 @@ static __always_inline void find_host(struct scratch *scratch)
 	if (!scratch->end)
 		return;
 	find_h(scratch);
-	at = scratch->found - 1;
-	if (!scratch->found)
-		return;
-	for (__u32 i = 0; i < 7; i++, at++)
-		if ((data[at & (HEAD_MAX - 1)] | 0x20) == 'h' && data[(at - 1) & (HEAD_MAX - 1)] == '\n')
-			break;
+	at = scratch->found;
 	const __u8 *name = data + (at & (HEAD_MAX - 1));
-	if (at >= HEAD_MAX - 6 || (name[1] | 0x20) != 'o' || (name[2] | 0x20) != 's' || (name[3] | 0x20) != 't' ||
+	if (!at || at >= HEAD_MAX - 6 || (name[1] | 0x20) != 'o' || (name[2] | 0x20) != 's' || (name[3] | 0x20) != 't' ||
 	    name[4] != ':' || name[5] != ' ')
 		return;
 	scratch->host = at + 6;
