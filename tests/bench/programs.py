@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import struct
 from collections.abc import Iterator
@@ -21,7 +22,11 @@ REPEAT = 100_000
 TALKS, EXCHANGES, LESSONS = 100, 30, 3
 MEASURING = "{:.0f} ns of measuring are taken off"
 
-REQUEST = b"GET /item/1 HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
+FIELDS = b" HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench\r\nAccept: */*\r\n"
+REQUEST = b"GET /item/1" + FIELDS + b"\r\n"
+ALIKE = {"an id of its own": b"GET /item/1" + FIELDS + b"X-Request-Id: %032x\r\n\r\n",
+         "a query of its own": b"GET /item/1?q=%016x" + FIELDS + b"\r\n",
+         "one of a flood": b"GET /item/%016x" + FIELDS + b"\r\n"}
 RESPONSE = (b"HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Sat, 21 Nov 2026 02:50:44 GMT\r\nContent-Type: text/plain\r\n"
             b"Content-Length: 3\r\nConnection: keep-alive\r\n\r\nok\n")
 
@@ -43,6 +48,9 @@ def programs(_: Arena) -> Iterator[Row]:
         for what, packet in _packets().items():
             yield _repeated(f"filter, {what}", loaded.program, packet)
         yield from _heads(loaded, "known")
+    for what, request in ALIKE.items():
+        with kernel() as loaded:
+            yield next(_heads(loaded, f"known but for {what}", request))
     with kernel(fast_path=False) as loaded:
         yield from _heads(loaded, "through the ring")
     heads = {"request head": frames.Talk().frame(0, REQUEST), "response head": frames.Talk().frame(1, RESPONSE)}
@@ -65,20 +73,22 @@ def _repeated(what: str, program: int, packet: bytes) -> Row:
     return Row(f"ns per run: {what}", [cost - least for cost, _ in costs], 0, MEASURING.format(least))
 
 
-def _heads(loaded: Kernel, how: str) -> Iterator[Row]:
-    """Exchanges on kept-alive connections, once httptop has learnt their heads."""
+def _heads(loaded: Kernel, how: str, request: bytes = REQUEST) -> Iterator[Row]:
+    """Exchanges on kept-alive connections, once httptop has learnt their heads; `request`: with a number, perhaps."""
     talks = [frames.Talk() for _ in range(TALKS)]
-    ways = {"request": (0, REQUEST), "response": (1, RESPONSE)}
+    asked = (request % number if b"%" in request else request for number in itertools.count())
+    ways = {"request": (0, asked), "response": (1, itertools.repeat(RESPONSE))}
     found: dict[str, list[float]] = {name: [] for name in ways}
-    lessons = [talk.frame(*way) for _ in range(LESSONS) for talk in talks for way in ways.values()]
+    lessons = [talk.frame(sender, next(heads)) for _ in range(LESSONS) for talk in talks
+               for sender, heads in ways.values()]
     for flow in {record.flow for record in python(lessons).records}:
         loaded.own(flow)
     loaded.watch([frame] for frame in lessons)
     with statistics_on(), someone_elses_xdp() as (empty, _):
         least = _measured(empty, [talks[0].frame(0, b"")] * 1000)
         for _ in range(EXCHANGES):
-            for name, (sender, head) in ways.items():
-                found[name].append(_measured(loaded.program, [talk.frame(sender, head) for talk in talks]))
+            for name, (sender, heads) in ways.items():
+                found[name].append(_measured(loaded.program, [talk.frame(sender, next(heads)) for talk in talks]))
             # Empties the ring. What waits is read for Snapshots alone: all of the table, through all of the cache.
             loaded.source._drain(most=1 << 30, whole=False)
     for name, costs in found.items():
