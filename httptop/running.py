@@ -40,14 +40,18 @@ class Sum:
         self.latency_max_ns = max(self.latency_max_ns, cell.latency_max_ns)  # what was slow once stays the slowest
 
     def change(self, old: Cell, new: Cell) -> None:
-        """The same cell a little later: few of its buckets have changed, and new ones come last."""
+        """The same cell a little later: few of its buckets have changed."""
         self.requests += new.requests - old.requests
         self.responses += new.responses - old.responses
         self.recent += new.recent - old.recent
         before, now = old.latency, new.latency
-        self.add_latencies([(after[0], after[1] - pair[1]) for pair, after in zip(before, now, strict=False)
-                            if pair != after])
-        if len(now) > len(before):
+        pairs = [pair for pair in zip(before, now, strict=False) if pair[0] != pair[1]]
+        self.add_latencies([(index, count - less) if index == same else (index, count)
+                            for (same, less), (index, count) in pairs])
+        # Where Snapshots are seen since a reset, others may have come in between, and the last ones be gone.
+        self.add_latencies([(index, -less) for (index, less), (same, _) in pairs if index != same])
+        if len(before) != len(now):
+            self.add_latencies([(index, -less) for index, less in before[len(now):]])
             self.add_latencies(now[len(before):])
         self.latency_max_ns = max(self.latency_max_ns, new.latency_max_ns)
 
