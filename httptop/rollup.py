@@ -32,37 +32,21 @@ class Group:
     def add(self, cell: Cell) -> None:
         """Count `cell` in; an error is a status of 400 or more, a failure one of 500 or more."""
         self._cells[id(cell)] = cell
-        self.requests += cell.requests
-        self.recent += cell.recent
-        self.responses += cell.responses
-        if cell.status is not None and cell.status >= 400:
-            self.errors += cell.responses
-            if cell.status >= 500:
-                self.failed_now += cell.recent
+        self._count(cell, 1)
 
     def remove(self, cell: Cell) -> None:
         """Take a cell away that was added: that very object, once."""
         del self._cells[id(cell)]
-        self.requests -= cell.requests
-        self.recent -= cell.recent
-        self.responses -= cell.responses
-        if cell.status is not None and cell.status >= 400:
-            self.errors -= cell.responses
-            if cell.status >= 500:
-                self.failed_now -= cell.recent
+        self._count(cell, -1)
 
-    def change(self, old: Cell, new: Cell) -> None:
-        """A cell that was added, a little later."""
-        del self._cells[id(old)]
-        self._cells[id(new)] = new
-        self.requests += new.requests - old.requests
-        self.recent += new.recent - old.recent
-        grown = new.responses - old.responses
-        self.responses += grown
-        if new.status is not None and new.status >= 400:
-            self.errors += grown
-            if new.status >= 500:
-                self.failed_now += new.recent - old.recent
+    def _count(self, cell: Cell, sign: int) -> None:
+        self.requests += sign * cell.requests
+        self.recent += sign * cell.recent
+        self.responses += sign * cell.responses
+        if cell.status is not None and cell.status >= 400:
+            self.errors += sign * cell.responses
+            if cell.status >= 500:
+                self.failed_now += sign * cell.recent
 
     def statuses(self) -> tuple[tuple[int, int], ...]:
         """Responses by status, sorted by it."""

@@ -160,7 +160,9 @@ class Running:
         return cell.method != "" and (self._everything or self._keep.matches(cell))
 
     def _change(self, changes: dict[Kind, Sum], old: Cell, new: Cell) -> None:
-        self._urls[new.method, new.host, new.path].change(old, new)
+        group = self._urls[new.method, new.host, new.path]
+        group.remove(old)
+        group.add(new)
         changes[new.method, new.status, new.server, new.client].change(old, new)
 
     def _count(self, changes: dict[Kind, Sum], cell: Cell, sign: int) -> None:

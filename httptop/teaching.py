@@ -123,8 +123,9 @@ class Teacher:
         target = alike.TARGET.match(data)
         if target is None:
             return self._stands_for_others(request, data) or self._second(request, data, exact)
-        host = alike.host_of(request, data[target.end() :])
-        behind = alike.kept_of(data[target.end() :], host)
+        rest = data[target.end() :]
+        host = alike.host_of(request, rest)
+        behind = alike.kept_of(rest, host)
         flood = Left(Cut.TARGET, data[: target.start(1)], *behind)
         others = self._by_left.get(flood)
         query = target.start(2) if target[2] is not None and not self._queries else None
