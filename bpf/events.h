@@ -153,13 +153,18 @@ enum cut {
 /* A request, byte for byte, but for what is cut out: its head, with which a segment begins, and whatever body it announces;
  * of methods that should have none, a segment. */
 struct template {
-	__u64 hash;    /* with enum cut, and what is kept; written last */
 	__u16 length;  /* of what is left */
 	__u16 longest; /* of its answers */
 	__u16 length_at; /* where the digits of Content-Length begin, in what is left */
 	__u8 digits;   /* how many; 0: nothing follows the head */
 	__u8 counter;  /* enum counter of its method */
 	struct answer answers[ANSWERS_MAX];
+};
+
+/* The hashes of templates whose places lie side by side, each with enum cut, and what is kept; 0: there is none. Written
+ * last. Apart from them: most requests are looked up in vain first, byte for byte, and all templates fill more than a cache. */
+struct hashes {
+	__u64 of[PROBES];
 };
 
 struct identity {

@@ -114,6 +114,7 @@ static __always_inline void leave_alone(struct segment *g, __u64 *row, __u32 cou
 BPF_F_TABLE("array", u32, struct track, tracks, TRACKS_MAX, MMAPABLE);
 BPF_F_TABLE("array", u32, u64, tracked, TRACKS_MAX / TRACKS_NEAR, MMAPABLE); /* pages of them: 1, once one was taken */
 BPF_F_TABLE("array", u32, struct template, templates, TEMPLATES_MAX, MMAPABLE);
+BPF_F_TABLE("array", u32, struct hashes, hashes, TEMPLATES_MAX / PROBES, MMAPABLE);
 BPF_F_TABLE("array", u32, struct cell, cells, CELLS_MAX, MMAPABLE);
 BPF_F_TABLE("array", u32, struct stranger, strangers, STRANGERS_MAX, MMAPABLE);
 

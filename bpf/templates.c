@@ -180,17 +180,19 @@ static __always_inline void digest_behind(struct scratch *scratch, const struct 
 	scratch->behind = scratch->hash;
 }
 
-/* The number of the template that has that hash, and `n` bytes, + 1; 0: none. */
-static __always_inline __u32 find_template(__u64 hash, __u32 n)
+/* The number of the template that has that hash, + 1; 0: none. */
+static __always_inline __u32 find_template(__u64 hash)
 {
+	__u32 at = (hash & (TEMPLATES_MAX - 1)) / PROBES, found = 0;
+	struct hashes *there = hashes.lookup(&at);
+
+	if (!there)
+		return 0;
 #pragma unroll
-	for (__u32 i = 0; i < PROBES; i++) {
-		__u32 at = (hash ^ i) & (TEMPLATES_MAX - 1);
-		struct template *template = templates.lookup(&at);
-		if (template && template->hash == hash && template->length == n)
-			return at + 1;
-	}
-	return 0;
+	for (__u32 i = 0; i < PROBES; i++)
+		if (there->of[i] == hash)
+			found = at * PROBES + i + 1;
+	return found;
 }
 
 /* The same of what is left if all is cut out between `from` and the end of the target; 0, too: it cannot be. */
@@ -199,7 +201,7 @@ static __always_inline __u32 find_cut(struct scratch *scratch, __u32 from, enum 
 	if (!from)
 		return 0;
 	digest(scratch, 0, from, set, cut, MASKED_NOTHING);
-	__u32 found = find_template(mixed(scratch->hash, scratch->behind, set), from + scratch->head - scratch->end);
+	__u32 found = find_template(mixed(scratch->hash, scratch->behind, set));
 	READ_BACK();
 	return found;
 }
@@ -208,7 +210,7 @@ static __always_inline __u32 find_cut(struct scratch *scratch, __u32 from, enum 
 static __always_inline __u32 find_closest(struct scratch *scratch, struct settings *set)
 {
 	digest(scratch, 0, scratch->head, set, CUT_NOTHING, MASKED_NOTHING);
-	scratch->template = find_template(scratch->hash, scratch->head);
+	scratch->template = find_template(scratch->hash);
 	READ_BACK();
 	if (scratch->template || scratch->counter == COUNT_OTHER)
 		return scratch->template;

@@ -29,7 +29,7 @@ ONE_MORE = 1 << 48  # added to a cell's bytes with each exchange
 TAKEN = (1 << 64) - 1  # instead of a track's asked_ns: a CPU is at it
 
 ANSWER = struct.Struct("=QHHBBBx")
-TEMPLATE = struct.Struct("=QHHHBB")  # without its answers
+TEMPLATE = struct.Struct("=HHHBB")  # without its answers
 IDENTITY = struct.Struct("=IIQ")
 CELL_KEY = struct.Struct("=II16s16s")
 CELL = struct.Struct("=40sQQ")  # without its histogram

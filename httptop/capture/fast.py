@@ -53,7 +53,7 @@ _LITTLE = sys.byteorder == "little"
 _SAMPLES_AT, _WAKE_AT, _DETAIL_AT, _APART_AT = 16, 24, 32, 40  # in settings
 _ANSWER_AT = 4  # in a cell's key: written last
 
-SIZES = {"templates": TEMPLATES_MAX * _TEMPLATE_BYTES, "cells": CELLS_MAX * CELL_BYTES,
+SIZES = {"templates": TEMPLATES_MAX * _TEMPLATE_BYTES, "hashes": TEMPLATES_MAX * 8, "cells": CELLS_MAX * CELL_BYTES,
          "strangers": STRANGERS_MAX * STRANGER.size, "tracks": TRACKS_MAX * TRACK.size,
          "tracked": TRACKS_MAX // TRACKS_NEAR * 8, "settings": SETTINGS.size}
 
@@ -93,6 +93,7 @@ class Board:
         """Make place, some time after `unteach`. `keep`: templates by which requests are held."""
         for number in self._templates - keep:
             at = number * _TEMPLATE_BYTES
+            self._publish("hashes", 8 * number, 0)
             self._maps["templates"][at : at + _TEMPLATE_BYTES] = bytes(_TEMPLATE_BYTES)
         for number in self._cells:
             at = number * CELL_BYTES
@@ -117,9 +118,9 @@ class Board:
         at = self._place(value, TEMPLATES_MAX, self._templates)
         if at is not None:
             self._templates.add(at)
-            TEMPLATE.pack_into(self._maps["templates"], at * _TEMPLATE_BYTES, 0, len(left.data), 0, framing.at,
+            TEMPLATE.pack_into(self._maps["templates"], at * _TEMPLATE_BYTES, len(left.data), 0, framing.at,
                                framing.digits, counter)
-            self._publish("templates", at * _TEMPLATE_BYTES, value)
+            self._publish("hashes", 8 * at, value)
         return at
 
     def answer(self, template: int, number: int, head: bytes, framing: Framing, how: Masked) -> None:
@@ -128,9 +129,9 @@ class Board:
         at = start + _ANSWERS_AT + number * ANSWER.size
         self._publish("templates", at, 0)
         view = self._maps["templates"]
-        value, length, longest, *request = TEMPLATE.unpack_from(view, start)
+        length, longest, *request = TEMPLATE.unpack_from(view, start)
         if len(head) > longest:
-            TEMPLATE.pack_into(view, start, value, length, len(head), *request)
+            TEMPLATE.pack_into(view, start, length, len(head), *request)
         ANSWER.pack_into(view, at, 0, len(head), framing.at, framing.digits, how, framing.chunked)
         kept = framing.kept if how is Masked.VALUES else Kept(0)  # of others the kernel says no more
         self._publish("templates", at, self._hash(head, self._kind(how, kept)))

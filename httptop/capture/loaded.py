@@ -19,7 +19,7 @@ else:  # see loader.py
 
 TAIL_CALLED = ("http_deliver", "http_fast")  # by their place in the map of programs
 SEE_PACKETS = ("http_filter", *TAIL_CALLED)  # they are loaded for each place that is needed
-TAUGHT = ("templates", "cells", "strangers", "tracks", "tracked")  # maps of the fast path
+TAUGHT = ("templates", "hashes", "cells", "strangers", "tracks", "tracked")  # maps of the fast path
 
 
 class Loaded:

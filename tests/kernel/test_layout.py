@@ -40,7 +40,7 @@ PREFIXES = {"COUNT_": range(Counter.NO_CLASS + 1), "LOST_": range(Counter.LOST_R
 TAUGHT = ("TEMPLATES_MAX", "ANSWERS_MAX", "CELLS_MAX", "PROBES", "STRANGERS_MAX", "TRACKS_MAX", "TRACKS_NEAR",
           "HEAD_MAX", "STATUS_BYTES", "LENGTH_DIGITS", "ASKS_MAX", "LATENCY_LOW", "LATENCY_BUCKETS", "TRACK_FAST",
           "ONE_MORE", "TAKEN")
-TEMPLATE = ("hash", "length", "longest", "length_at", "digits", "counter")
+TEMPLATE = ("length", "longest", "length_at", "digits", "counter")
 DEFINES = ("DATA_MAX", "SEGMENT_MAX", "RECENT_HEADS", "FOLLOW_BYTES", "TOKEN_MAX")
 
 
