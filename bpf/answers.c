@@ -87,9 +87,8 @@ static __always_inline void find_values(struct scratch *scratch, struct template
 }
 
 /* The last answer to a template, byte for byte: within a second they are mostly the same, and to compare costs less than
- * to hash. After one that was not, so many are not compared: some are never the same. */
+ * to hash. */
 #define LAST_ANSWERS 32
-#define UNLIKE 16
 
 struct last_answer {
 	__u64 hash, length; /* of the answer, as it was taught; of all of it */

@@ -15,9 +15,9 @@ static __always_inline __u64 without_decimal(__u64 word)
 	return (word & ((others - (others >> 7)) | others)) ^ EACH('0');
 }
 
-/* or in all the values of their fields: what is between the first ':' of a line and its end, but for all or nothing (`keep`).
- * `inside`: 1 if the word begins within a value, else 0; for the next word afterwards. */
-static __always_inline __u64 without_values(__u64 native, __u64 keep, __u64 *inside)
+/* or in all the values of their fields: all bits of what is between the first ':' of a line and its end, but for all or
+ * nothing (`keep`). `inside`: 1 if the word begins within a value, else 0; for the next word afterwards. */
+static __always_inline __u64 values_of(__u64 native, __u64 keep, __u64 *inside)
 {
 	__u64 word = __builtin_bswap64(bpf_ntohll(native)); /* its first byte is the lowest */
 	__u64 colons = bytes_that_are(word, ':'), on = ~bytes_that_are(word, '\n'); /* 0xff, but 0x7f where a line ends */
@@ -26,7 +26,7 @@ static __always_inline __u64 without_values(__u64 native, __u64 keep, __u64 *ins
 
 	*inside = (values | colons) >> 63;
 	values &= ~keep;
-	return native & ~bpf_htonll(__builtin_bswap64((values << 1) - (values >> 7))); /* all bits of such bytes */
+	return bpf_htonll(__builtin_bswap64((values << 1) - (values >> 7)));
 }
 
 /* All ones if the word at that place is kept, else 0. Without branches: the verifier would have to follow both ways. */
@@ -42,7 +42,7 @@ static __always_inline __u64 word_at(const __u8 *data, __u32 at, __u32 place, st
 	__u64 word = *(const __u64 *)(data + at);
 
 	if (masked == MASKED_VALUES)
-		return without_values(word, is_kept(place, kept), inside);
+		return word & ~values_of(word, is_kept(place, kept), inside);
 	return masked == MASKED_DECIMAL && place >= STATUS_BYTES ? without_decimal(word) : word;
 }
 

@@ -3,7 +3,6 @@
  * Requests that user space has taught (templates): which of them a segment is, byte for byte, but for what is cut out of
  * its target, and the values of its fields.
  */
-#include "digest.h"
 
 /* Whether the digits of a length begin and end where they did when it was taught, with digits between. */
 static __always_inline int has_length(const __u8 *data, __u32 at, __u32 digits)
@@ -61,125 +60,6 @@ static __always_inline __u32 load_request(struct __sk_buff *skb, struct scratch 
 	return scratch->head;
 }
 
-/* A word whose first byte is the lowest. */
-static __always_inline __u64 first_lowest(const __u8 *bytes)
-{
-	return __builtin_bswap64(be64(bytes));
-}
-
-/* The place of the first byte from `at` on that is no visible character, or the '?' where that is `mark`; 0: none. */
-static __always_inline __u32 word_end(struct scratch *scratch, __u32 at, __u8 mark)
-{
-	__u32 n = scratch->head, first = at & (HEAD_MAX - 8);
-	__u64 before = ~(~0ULL << 8 * (at & 7)); /* in the first word: no end is looked for there */
-
-	scratch->found = 0;
-	READ_BACK();
-	for (__u32 i = 0; i < HEAD_MAX; i += 8) {
-		__u32 place = first + i;
-		if (place >= n || place >= HEAD_MAX)
-			break;
-		__u64 word = first_lowest(scratch->data + (place & (HEAD_MAX - 8))) | before, other = word ^ EACH(mark);
-		before = 0;
-		/* of these marks the lowest is right: what is subtracted borrows from bytes behind one that is marked alone */
-		__u64 ends = (((word - EACH(0x21)) & ~word) | ((other - EACH(1)) & ~other)) & EACH(0x80);
-		if (ends) {
-			scratch->found = place + before_mark(ends);
-			break;
-		}
-	}
-	READ_BACK();
-	return scratch->found < n ? scratch->found : 0;
-}
-
-/* Where the target of the request is, if that is a path: from it, `query` and `end` of the scratch. */
-static __always_inline void find_target(struct scratch *scratch)
-{
-	const __u8 *data = scratch->data;
-	__u32 at;
-
-	for (at = 3; at < 7; at++)
-		if (data[at] == ' ')
-			break;
-	scratch->target = data[at + 1] == '/' ? at + 1 : 0;
-	scratch->query = scratch->end = 0;
-	READ_BACK();
-	if (!scratch->target)
-		return;
-	scratch->end = word_end(scratch, scratch->target, '?');
-	READ_BACK();
-	if (!scratch->end || data[scratch->end & (HEAD_MAX - 1)] != '?')
-		return;
-	scratch->query = scratch->end + 1;
-	READ_BACK();
-	scratch->end = word_end(scratch, scratch->query, ' ');
-	READ_BACK();
-}
-
-/* The first line that begins with an 'h', from the end of the target on: where that is. */
-static __always_inline void find_h(struct scratch *scratch)
-{
-	__u32 n = scratch->head, first = scratch->end & (HEAD_MAX - 8);
-	__u64 begins = 0;
-
-	scratch->found = 0;
-	READ_BACK();
-	for (__u32 i = 0; i < HEAD_MAX; i += 8) {
-		__u32 place = first + i;
-		if (place >= n || place >= HEAD_MAX)
-			break;
-		__u64 word = first_lowest(scratch->data + (place & (HEAD_MAX - 8)));
-		__u64 ends = bytes_that_are(word, '\n'), found = bytes_that_are(word | EACH(0x20), 'h') & (ends << 8 | begins);
-		begins = ends >> 56;
-		if (found) {
-			scratch->found = place + before_mark(found);
-			break;
-		}
-	}
-	READ_BACK();
-}
-
-/* Where the Host is of a request whose target is known: from `host` to `host_end` of the scratch. */
-static __always_inline void find_host(struct scratch *scratch)
-{
-	const __u8 *data = scratch->data;
-	__u32 at;
-
-	scratch->host_end = 0;
-	READ_BACK();
-	if (!scratch->end)
-		return;
-	find_h(scratch);
-	at = scratch->found;
-	const __u8 *name = data + (at & (HEAD_MAX - 1));
-	if (!at || at >= HEAD_MAX - 6 || (name[1] | 0x20) != 'o' || (name[2] | 0x20) != 's' || (name[3] | 0x20) != 't' ||
-	    name[4] != ':' || name[5] != ' ')
-		return;
-	scratch->host = at + 6;
-	READ_BACK();
-	scratch->host_end = word_end(scratch, scratch->host, ' ');
-	READ_BACK();
-	if (data[scratch->host_end & (HEAD_MAX - 1)] != '\r') /* what is not part of its name may be any byte */
-		scratch->host_end = 0;
-}
-
-/* What is behind the target, its values masked: into scratch->behind. The version and the Host are compared. */
-static __always_inline void digest_behind(struct scratch *scratch, const struct settings *set)
-{
-	__u32 end = scratch->end & (HEAD_MAX - 1), n = scratch->head - end;
-	struct kept kept = {.plain = HEAD_MAX};
-
-	if (scratch->host_end) {
-		kept.plain = (sizeof(" HTTP/1.1") - 1 + 7) & ~7;
-		kept.host = (scratch->host - end) & ~7;
-		kept.behind = (scratch->host_end - end + 7) & ~7;
-	}
-	scratch->kept = kept;
-	READ_BACK();
-	digest(scratch, end, n > HEAD_MAX ? 0 : n, set, CUT_NOTHING, MASKED_VALUES);
-	scratch->behind = scratch->hash;
-}
-
 /* The number of the template that has that hash, + 1; 0: none. */
 static __always_inline __u32 find_template(__u64 hash)
 {
@@ -215,10 +95,8 @@ static __always_inline __u32 find_closest(struct scratch *scratch, struct settin
 	if (scratch->template || scratch->counter == COUNT_OTHER)
 		return scratch->template;
 	find_target(scratch);
-	find_host(scratch);
-	if (!scratch->end)
+	if (!scratch->end || !hash_behind(scratch, set))
 		return 0;
-	digest_behind(scratch, set);
 	scratch->template = find_cut(scratch, scratch->host_end ? scratch->end : 0, CUT_VALUES, set);
 	READ_BACK();
 	if (scratch->template)

@@ -19,7 +19,7 @@ else:
     import bytecode  # see loader.py
 
 ALWAYS = ("http_filter.c", "http_deliver.c", "process.c")
-FAST_PATH = ("templates.c", "tracks.c", "answers.c", "cells.c", "http_fast.c")
+FAST_PATH = ("parts.c", "templates.c", "tracks.c", "answers.c", "cells.c", "http_fast.c")
 HIDDEN = ("-Dhttp_filter=static http_filter", "-Dhttp_deliver=static http_deliver")  # so BCC makes no programs of them
 OWNER_EVENTS = ("tcp/tcp_rcv_space_adjust", "sock/inet_sock_set_state")
 ACCEPT_EVENTS = ("syscalls/sys_exit_accept", "syscalls/sys_exit_accept4")

@@ -582,6 +582,21 @@ def test_what_is_nearly_the_same(loaded: Kernel, reference: Kernel, asked: bytes
     check_equal(loaded, reference, script.frames, 16)
 
 
+@pytest.mark.parametrize("odd", [
+    (b"X-Id: \nContent-Length:37\r\n\r\n", GET),
+    (b"X-Id: 1234567890123456789012", b"\r\nContent-Length: 37\r\n\r\n", GET),
+], ids=["a line more", "no end yet"])
+def test_what_is_remembered(loaded: Kernel, reference: Kernel, odd: tuple[bytes, ...]) -> None:
+    """After many requests that differ in values alone, one that is as long, and has a body that looks like one."""
+    script = Script()
+    for number in range(90):
+        talk = opened(script)
+        first, *more = odd if number in (40, 80) else (b"X-Id: %018d\r\n\r\n" % number,)
+        talk.ask(b"GET /a HTTP/1.1\r\nHost: a1.example\r\nAccept: a\r\n" + first, *more)
+        talk.answer(OK)
+    check_equal(loaded, reference, script.frames, 4)
+
+
 def test_nobody_can_make_a_request_that_is_taken_for_another(loaded: Kernel, reference: Kernel) -> None:
     """The highest bits of bytes, which a multiplication leaves where they are: no other ones make up for them."""
     script = Script()
