@@ -32,6 +32,7 @@ struct flow {
 	__u8 client;    /* with `resumed`: the endpoint that asks */
 	__u8 tracked;   /* http_fast.c is in charge, and a request's body is yet to come; else nothing is known */
 	__u8 pad;
+	__u32 told[2]; /* which owners of its endpoints a record has told, see tell_owners() */
 };
 
 /* A final response has come since. */

@@ -15,24 +15,9 @@ struct sighting {
 	__u64 *counters;
 };
 
-BPF_TABLE("lru_hash", struct flow_end, struct owned, owners, OWNERS_MAX);
-
 static __always_inline void count(struct sighting *s, __u32 which)
 {
 	s->counters[which & (COUNTERS - 1)]++;
-}
-
-/* Of both ends of the record's flow. */
-static __always_inline void add_owners(struct record *record)
-{
-	struct flow_end key = {.flow = record->flow};
-
-#pragma unroll
-	for (int end = 0; end < 2; end++) {
-		key.end = end;
-		struct owned *known = owners.lookup(&key);
-		record->owner[end] = known ? known->owner : (struct owner){};
-	}
 }
 
 /* Load up to DATA_MAX bytes of the payload from `skip` on; returns how many. */
@@ -62,8 +47,10 @@ static __always_inline void send(struct sighting *s, __u64 n)
 	}
 	count(s, kind == KIND_REQUEST || kind == KIND_KNOWN ? LOST_REQUEST
 			: kind == KIND_RESPONSE ? LOST_RESPONSE : LOST_SEGMENT);
-	if (s->flow)
-		s->flow->lost = 1;
+	if (!s->flow)
+		return;
+	s->flow->lost = 1;
+	s->flow->told[0] = s->flow->told[1] = 0;
 }
 
 static __always_inline void fill_record(struct __sk_buff *skb, struct sighting *s, __u32 kind, __u32 flags)
@@ -84,8 +71,8 @@ static __always_inline void fill_record(struct __sk_buff *skb, struct sighting *
 	record->ifindex = skb->ifindex;
 	__builtin_memset(record->owner, 0, sizeof(record->owner));
 	record->ts_ns = bpf_ktime_get_ns();
-	if (record->kind != KIND_REQUEST || record->flags & FLAG_NEW) /* else the answer before it has told them */
-		add_owners(record);
+	if (s->flow && (record->kind != KIND_REQUEST || record->flags & FLAG_NEW)) /* else the answer to it will */
+		tell_owners(record, s->flow);
 }
 
 /* Before the flow is looked up: the verifier walks through all of it once for each thing that is known by then. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Who runs: the process in whose context a tracepoint was called. No header: BCC finds maps in the main text only.
+ * Processes: in whose context a tracepoint was called, and what is known of a flow's ends. No header: BCC finds maps in the main text only.
  *
  * The TASK_*, SOCK_* and NET_INODE constants are offsets that httptop/capture/btf.py has found in the running kernel.
  * Where it tells nothing they are not defined, and the thread's own name and no start time have to do.
  */
-#include "packet.h"
+#include "flow.h"
 
 #define KERNEL_THREAD 0x00200000 /* PF_KTHREAD of linux/sched.h */
 #define FAMILY_INET 2
@@ -86,6 +86,8 @@ static __always_inline int elsewhere(const struct flow_key *flow, __u64 socket)
 	return 0;
 }
 
+BPF_TABLE("lru_hash", struct flow_end, struct owned, owners, OWNERS_MAX);
+
 /* How often the map of owners was changed: what was found there holds for as long as this stays the same. */
 BPF_TABLE("array", u32, u64, owners_changed, 1);
 
@@ -102,4 +104,24 @@ static __always_inline void change_owners(void)
 
 	if (changes)
 		__sync_fetch_and_add(changes, 1);
+}
+
+/* Who is at the ends of the record's flow, once for as long as no owner changes: to look both up is a third of what a record
+ * costs. Who is not known is looked for each time, as what user space adds is no change. */
+static __always_inline void tell_owners(struct record *record, struct flow *flow)
+{
+	struct flow_end key = {.flow = record->flow};
+	__u64 *changes = owners_changes();
+	__u32 now = changes ? *changes + 1 : 0; /* before they are looked up; 0: nothing was told */
+
+#pragma unroll
+	for (int end = 0; end < 2; end++) {
+		if (now && flow->told[end] == now)
+			continue;
+		key.end = end;
+		struct owned *known = owners.lookup(&key);
+		if (known)
+			record->owner[end] = known->owner;
+		flow->told[end] = known ? now : 0;
+	}
 }

@@ -185,7 +185,7 @@ class Engine:
         flow.answer = cell
         if self._in_kernel is not None and pending.data and self._record is not None:
             place = partial(self._place, pending.head, status, ends, ts_ns)
-            self._in_kernel.learn(pending, head, seq, self._record, ends, answered, place)  # which may fold all these
+            self._in_kernel.learn(pending, head, seq, flow.owned(self._record), ends, answered, place)  # may fold these
 
     def on_response_end(self, flow: Flow, length: int) -> None:
         """The last response of `flow` is `length` bytes long, head included."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     import bytecode  # see loader.py
 
-ALWAYS = ("http_filter.c", "http_deliver.c", "process.c")
+ALWAYS = ("http_filter.c", "process.c", "http_deliver.c")
 FAST_PATH = ("parts.c", "templates.c", "tracks.c", "answers.c", "cells.c", "http_fast.c")
 HIDDEN = ("-Dhttp_filter=static http_filter", "-Dhttp_deliver=static http_deliver")  # so BCC makes no programs of them
 OWNER_EVENTS = ("tcp/tcp_rcv_space_adjust", "sock/inet_sock_set_state")
