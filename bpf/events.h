@@ -236,5 +236,5 @@ struct settings {
 	__u64 samples;      /* so many exchanges go through the ring although they are known */
 	__u64 wake;         /* the reader sleeps, and wants to be woken after so many records; 0: it does not */
 	__u64 detail;       /* so many requests go through the ring although they could count under `other` */
-	__u64 apart;        /* of those, by chance, one of so many + 1, which is a power of 2 */
+	__u64 apart;        /* of those, by chance, one of so many + 1, which is a power of 2; not 0: mostly what came lately */
 };

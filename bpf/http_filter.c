@@ -43,6 +43,7 @@ struct scratch {
 	struct cell_key cell;
 	__u64 hash, length, now_ns;
 	__u64 behind; /* what is behind the target of a request, hashed */
+	__u64 front;  /* what was last hashed that is in front of it */
 	__u64 asked_ns; /* of the track, which is locked */
 	__u32 hashed, template, answer, verdict;
 	__u32 target, query, end; /* of a request: where its target begins, what follows its '?' (0: none), where both end */

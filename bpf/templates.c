@@ -82,8 +82,37 @@ static __always_inline __u32 find_cut(struct scratch *scratch, __u32 from, enum 
 		return 0;
 	digest(scratch, 0, from, set, cut, MASKED_NOTHING);
 	__u32 found = find_template(mixed(scratch->hash, scratch->behind, set));
+	scratch->front = scratch->hash;
 	READ_BACK();
 	return found;
+}
+
+/* Requests of floods that came last, each at one place of so many: of those that are asked for once in a thousand times most
+ * find themselves there again. */
+#define LATELY 1024
+#define SELDOM 15 /* one of so many + 1 is looked at of what did not come lately: it is an example */
+
+BPF_TABLE("percpu_array", u32, u64, lately, LATELY);
+
+static __always_inline int came_lately(__u64 hash)
+{
+	__u32 at = hash >> 32 & (LATELY - 1);
+	__u64 *last = lately.lookup(&at);
+
+	if (!last)
+		return 0;
+	int again = *last == hash;
+	*last = hash;
+	return again;
+}
+
+/* Whether to spend one of the looks that there are at a request of a flood: where all can be looked at, at all; else, by chance,
+ * at what may be hot. */
+static __always_inline int is_worth_it(const struct settings *set, int again)
+{
+	__u32 dice = bpf_get_prandom_u32();
+
+	return !set->apart || (!(dice & set->apart) && (again || !(dice >> 16 & SELDOM)));
 }
 
 /* The number of the template that the head is, + 1; 0: none. scratch->detail: it is to be looked at all the same. */
@@ -91,6 +120,7 @@ static __always_inline __u32 find_closest(struct scratch *scratch, struct settin
 {
 	digest(scratch, 0, scratch->head, set, CUT_NOTHING, MASKED_NOTHING);
 	scratch->template = find_template(scratch->hash);
+	scratch->front = scratch->hash;
 	READ_BACK();
 	if (scratch->template || scratch->counter == COUNT_OTHER)
 		return scratch->template;
@@ -105,8 +135,9 @@ static __always_inline __u32 find_closest(struct scratch *scratch, struct settin
 	READ_BACK();
 	if (scratch->template)
 		return scratch->template;
+	int again = came_lately(scratch->front);
 	__u32 found = find_cut(scratch, scratch->target, CUT_TARGET, set);
-	if (found && set->detail && !(bpf_get_prandom_u32() & set->apart)) {
+	if (found && set->detail && is_worth_it(set, again)) {
 		set->detail--;
 		scratch->detail = 1;
 	}

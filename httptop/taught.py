@@ -141,7 +141,7 @@ class Board(Protocol):
     def afford(self, more: int, most: int, among: int) -> None:
         """So many `more` requests are to come one by one although a Cut.TARGET fits them, `most` at once.
 
-        By chance, one `among` so many, a power of 2.
+        By chance, one `among` so many, a power of 2; if not all, mostly such as have come a short while ago.
         """
 
     def unteach(self) -> None:
