@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Collection, Iterable, Sequence
 
 from httptop import stats
@@ -106,8 +105,10 @@ class UrlGroup(Group):
 
 def by_requests(groups: Sequence[UrlGroup], most: int | None = None) -> list[UrlGroup]:
     """Most requests first, then by name; `most` of them."""
-    most = len(groups) if most is None else most
-    return heapq.nsmallest(most, groups, key=lambda group: (-group.requests, group.host, group.path, group.method))
+    if most and most < len(groups):  # of thousands hardly any need be compared by their names
+        least = sorted([group.requests for group in groups], reverse=True)[most - 1]
+        groups = [group for group in groups if group.requests >= least]
+    return sorted(groups, key=lambda group: (-group.requests, group.host, group.path, group.method))[:most]
 
 
 def ends(server: Process | None, client: Process | None,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from httptop import rollup
 from httptop.export import View
 from httptop.filters import Filter, parse
+from httptop.running import Running
 from httptop.snapshot import AcceptRow, AttributionRow, Cell, InFlightRow, Process, ProcessRow, Snapshot, UrlRow
 from tests.support.rolled import rolled_up
 
@@ -49,6 +50,14 @@ def test_url_rows_add_up(cells: list[Cell]) -> None:
     assert rolled.total.requests == sum(row.requests for row in rows)
     assert sum(group.errors for group in groups) == sum(c.responses for c in asked if c.status and c.status >= 400)
     assert sum(group.failed_now for group in groups) == sum(c.recent for c in asked if c.status and c.status >= 500)
+
+
+@given(CELLS, st.integers(0, 9))
+def test_the_first_rows(cells: list[Cell], most: int) -> None:
+    """As many as are wanted, and the same as of all."""
+    running = Running()
+    running.take(cells)
+    assert rollup.by_requests(running.urls(), most) == rollup.by_requests(running.urls())[:most]
 
 
 @given(CELLS)
