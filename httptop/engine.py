@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from httptop import losses, paths, records, stats
-from httptop.cells import Cells, Marks, MutableCell
+from httptop.cells import OTHER_PATH, Cells, Marks, MutableCell
 from httptop.decoder import Decoder
 from httptop.exchanges import Log, Told, exchange
 from httptop.flows import Flow, Pending
@@ -26,7 +26,6 @@ IN_FLIGHT_SHOWN = 200  # oldest first
 HISTORY_S = 120
 METHODS_MAX = 100  # that are told apart: any word can be one
 MEMO_MAX = 8192  # exchanges whose cells are remembered: the same ones come again and again
-
 Asked = tuple[str, str, str, int, bytes, bytes, int]
 
 
@@ -87,8 +86,7 @@ class Engine:
 
     def _begin(self, batch: Batch) -> int | None:
         """Live: now. In a file: when its first record was captured."""
-        live = self._info.kind == "live"
-        return batch.now_ns if live else batch.records[0].ts_ns if batch.records else None
+        return batch.now_ns if self._info.kind == "live" else batch.records[0].ts_ns if batch.records else None
 
     def finish(self) -> None:
         """Nothing more will come: heads that are cut short are taken as they are. What waits stays in flight."""
@@ -177,15 +175,17 @@ class Engine:
                 flow.answer.dirty = True
             return
         del self._in_flight[pending]
-        ends = self._ends(flow, ts_ns)
-        cell, server, client = answered = self._answered(pending.head, status, ends, ts_ns)
+        ends, kernel, record = self._ends(flow, ts_ns), self._in_kernel, self._record
+        known = kernel.learn(pending, head, seq, record) if kernel and record else None
+        place = partial(self._place, pending.head, status, ends, ts_ns)
+        cell, server, client = answered = (place(OTHER_PATH) if kernel and kernel.is_sample(known) else
+                                           self._answered(pending.head, status, ends, ts_ns))
         cell.answered(max(ts_ns - pending.end_ns, 0))
         server.total += 1
         client.total += 1
         flow.answer = cell
-        if self._in_kernel is not None and pending.data and self._record is not None:
-            place = partial(self._place, pending.head, status, ends, ts_ns)
-            self._in_kernel.learn(pending, head, seq, flow.owned(self._record), ends, answered, place)  # may fold these
+        if kernel and record and known:
+            kernel.count(known, status, flow.owned(record), ends, answered, place)  # which may fold all these
 
     def on_response_end(self, flow: Flow, length: int) -> None:
         """The last response of `flow` is `length` bytes long, head included."""

@@ -11,7 +11,7 @@ from httptop.flows import Flow, Pending
 from httptop.http1 import Request, Response
 from httptop.records import ELSEWHERE, REMOTE, Batch, Held, Kind, Record, nobody
 from httptop.taught import Board
-from httptop.teaching import Teacher
+from httptop.teaching import Teacher, Template
 
 Answered = tuple[MutableCell, Recent, Recent]
 """Where an exchange counts: its cell, and its attribution to server and client."""
@@ -79,23 +79,29 @@ class InKernel:
         """The record, or the request that it stands for."""
         return self._teacher.whole(record) if record.kind == Kind.KNOWN else record
 
-    def learn(self, pending: Pending, head: Response, seq: int, record: Record, ends: tuple[bytes, bytes],
+    def learn(self, pending: Pending, head: Response, seq: int, record: Record) -> tuple[Template, int] | None:
+        """`record` brought the answer, which begins at `seq`. Returns as which exchange the kernel knows this one."""
+        if not pending.data or record.kind != Kind.RESPONSE or record.seq != seq or self._unteaching:
+            return None
+        return self._teacher.exchange(pending.head, pending.data, pending.length, head, record)
+
+    def is_sample(self, known: tuple[Template, int] | None) -> bool:
+        """Whether it is one of many under `other` that are not looked at: its row would show a few of its exchanges."""
+        return known is not None and known[0].head.target == OTHER_PATH and self._detail_per_s < DETAIL_PER_S
+
+    def count(self, known: tuple[Template, int], status: int, record: Record, ends: tuple[bytes, bytes],
               answered: Answered, place: Place) -> None:
-        """`record` brought the answer, which begins at `seq`: let the kernel count such exchanges, if they are plain.
+        """Let the kernel count such exchanges. `record`: of this one, with its owners, as far as the kernel told them.
 
         `ends`: owners of server and client; `place`: where such exchanges count, if that is no longer `answered`.
         """
-        if record.kind != Kind.RESPONSE or record.seq != seq or self._unteaching:
-            return
-        known = self._teacher.exchange(pending.head, pending.data, pending.length, head, record)
-        if known is not None:
-            path = answered[0].key[2]
-            if known[0].head.target == OTHER_PATH:
-                answered, path = place(OTHER_PATH), OTHER_PATH
-            here = ends[0] not in _NOT_HERE, ends[1] not in _NOT_HERE
-            cell = self._teacher.cell(*known, record, here, latency_max_ns=answered[0].latency_max)
-            if cell is not None:
-                self._cells[cell] = _Known((pending.head.method, head.status), answered, partial(place, path))
+        path = answered[0].key[2]
+        if known[0].head.target == OTHER_PATH != path:
+            answered, path = place(OTHER_PATH), OTHER_PATH
+        here = ends[0] not in _NOT_HERE, ends[1] not in _NOT_HERE
+        cell = self._teacher.cell(*known, record, here, latency_max_ns=answered[0].latency_max)
+        if cell is not None:
+            self._cells[cell] = _Known((known[0].head.method, status), answered, partial(place, path))
 
     def take(self, batch: Batch) -> Mapping[tuple[str, int], int]:
         """Count what it has counted where it belongs; exchanges by (method, status)."""

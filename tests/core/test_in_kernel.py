@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from httptop import teaching
+from httptop.cells import OTHER_PATH
 from httptop.in_kernel import (
     DETAIL_PER_S,
     FOUND_PAYS,
@@ -80,6 +81,25 @@ def test_what_is_found_pays_for_further_looks() -> None:
         lesson.slate.detail = 0
         lesson.wait(READ_MS)
         assert lesson.slate.detail == pytest.approx(looks, abs=1)
+
+
+def test_a_row_is_whole_or_there_is_none() -> None:
+    """While nearly all of a flood is looked at, each has a row; else samples are `other` until they come again."""
+    lesson = flooded()
+    afforded(lesson, DETAIL_PER_S)
+    lesson.exchange(get("/whole"), OK, times=1)
+    afforded(lesson, 2 * DETAIL_PER_S)
+    before = rows(lesson)
+    lesson.exchange(get("/sample"), OK, times=1)
+    assert before["/whole"] == 1
+    assert rows(lesson) == {**before, OTHER_PATH: before[OTHER_PATH] + 1}
+    lesson.exchange(get("/sample"), OK, times=2)
+    assert rows(lesson) == {**before, OTHER_PATH: before[OTHER_PATH] + 1, "/sample": 2}
+
+
+def rows(lesson: Lesson) -> dict[str, int]:
+    """Requests by path."""
+    return {cell.path: cell.requests for cell in lesson.snapshot().cells}
 
 
 def test_what_comes_again_late_is_not_hot() -> None:
