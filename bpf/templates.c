@@ -90,7 +90,7 @@ static __always_inline __u32 find_cut(struct scratch *scratch, __u32 from, enum 
 /* Requests of floods that came last, each at one place of so many: of those that are asked for once in a thousand times most
  * find themselves there again. */
 #define LATELY 1024
-#define SELDOM 15 /* one of so many + 1 is looked at of what did not come lately: it is an example */
+#define SELDOM 63 /* one of so many + 1 is looked at of what did not come lately: it is an example */
 
 BPF_TABLE("percpu_array", u32, u64, lately, LATELY);
 
