@@ -18,15 +18,20 @@ static __always_inline int identify(struct identity *id, const struct flow_key *
 	}
 	const __u32 *addr = (const __u32 *)flow->addr[end & 1];
 	__u64 high = (__u64)addr[0] << 32 | addr[1], low = (__u64)addr[2] << 32 | addr[3];
-	__u32 at = mixed(mixed(set->seed, high, set), low, set) & (STRANGERS_MAX - 1);
-	struct stranger *stranger = strangers.lookup(&at);
-	if (!stranger)
-		return 0;
-	const __u32 *same = (const __u32 *)stranger->addr;
+	__u64 hash = mixed(mixed(set->seed, high, set), low, set), found = 0;
 	id->pid = id->how = 0;
 	id->start_ns = 0;
-	return stranger->valid &&
-	       !((same[0] ^ addr[0]) | (same[1] ^ addr[1]) | (same[2] ^ addr[2]) | (same[3] ^ addr[3]));
+#pragma unroll
+	for (__u32 i = 0; i < PROBES; i++) {
+		__u32 at = (hash ^ i) & (STRANGERS_MAX - 1);
+		struct stranger *stranger = strangers.lookup(&at);
+		if (!stranger)
+			return 0;
+		const __u32 *same = (const __u32 *)stranger->addr;
+		__u32 different = (same[0] ^ addr[0]) | (same[1] ^ addr[1]) | (same[2] ^ addr[2]) | (same[3] ^ addr[3]);
+		found |= different ? 0 : stranger->valid;
+	}
+	return !!found;
 }
 
 /* The cell of the last answer, if it is that of this one. */

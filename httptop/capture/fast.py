@@ -87,6 +87,7 @@ class Board:
         """Nothing that is taught is known any more; what is held by it stays held."""
         self._seed = int.from_bytes(os.urandom(8), "little")
         self._strangers.clear()
+        self._stranger_at.clear()
         self._publish("settings", 0, self._seed)
 
     def clear(self, keep: AbstractSet[int]) -> None:
@@ -158,13 +159,16 @@ class Board:
         value = self._seed
         for high, low in struct.iter_unpack("=II", address):
             value = self._mixed(value, high << 32 | low)
-        at = (value & (STRANGERS_MAX - 1)) * STRANGER.size
+        place = self._place(value, STRANGERS_MAX, self._stranger_at)
+        if place is None:  # in place of another one, which will be told again when it comes
+            place = value & (STRANGERS_MAX - 1)
+        at = place * STRANGER.size
         self._publish("strangers", at + 16, 0)
         self._maps["strangers"][at : at + 16] = address
         self._publish("strangers", at + 16, 1)
-        self._strangers.discard(self._stranger_at.get(at, b""))
+        self._strangers.discard(self._stranger_at.get(place, b""))
         self._strangers.add(address)
-        self._stranger_at[at] = address
+        self._stranger_at[place] = address
 
     def want(self, samples: int) -> None:
         """So many of the next exchanges are to come one by one although they are known."""
