@@ -66,7 +66,7 @@ static __always_inline __u32 find_template(__u64 hash)
 	__u32 at = (hash & (TEMPLATES_MAX - 1)) / PROBES, found = 0;
 	struct hashes *there = hashes.lookup(&at);
 
-	if (!there)
+	if (!there || !hash) /* no factor is known yet: each hash is 0, as where there is no template */
 		return 0;
 #pragma unroll
 	for (__u32 i = 0; i < PROBES; i++)

@@ -50,6 +50,7 @@ _ASKED_NS = 7  # of the fields of a track
 _TAKEN_PAGES, _ASKED = re.compile(b"\1+"), re.compile(b"\1")
 _LOOKS = 3  # at a track: a CPU is done with it after a microsecond
 _LITTLE = sys.byteorder == "little"
+_FACTOR_AT = 8  # in settings
 _SAMPLES_AT, _WAKE_AT, _DETAIL_AT, _APART_AT = 16, 24, 32, 40  # in settings
 _ANSWER_AT = 4  # in a cell's key: written last
 
@@ -77,7 +78,8 @@ class Board:
         self._words = {name: memoryview(view).cast("Q") for name, view in self._maps.items()}
         self._seed, factor = (int.from_bytes(os.urandom(8), "little") for _ in range(2))
         self._factor = factor | 1
-        SETTINGS.pack_into(self._maps["settings"], 0, self._seed, self._factor, 0, 0, 0, 0)
+        self._publish("settings", _FACTOR_AT, self._factor)
+        self._publish("settings", 0, self._seed)  # last: what is hashed from now on is hashed with both
         self._templates: set[int] = set()
         self._strangers: set[bytes] = set()  # those that were not overwritten
         self._stranger_at: dict[int, bytes] = {}

@@ -116,6 +116,23 @@ def test_known_exchanges_stay_in_the_kernel(loaded: Kernel, reference: Kernel) -
     assert counted(loaded) > 180
 
 
+def test_nothing_is_known_before_the_first_lesson(loaded: Kernel) -> None:
+    """Packets come before user space has said how to hash: they are no templates, of which there are none."""
+    loaded.forget()
+    assert loaded.source.board is not None
+    words = loaded.source.board._words["settings"]
+    seed, factor = words[0], words[1]
+    try:
+        words[0] = words[1] = 0
+        script = Script()
+        talk = opened(script)
+        for _ in range(4):
+            talk.exchange()
+        assert [record.kind for record in loaded.run(script.frames).records] == [Kind.REQUEST, Kind.RESPONSE] * 4
+    finally:
+        words[0], words[1] = seed, factor
+
+
 def test_other_hosts_in_one_place(loaded: Kernel) -> None:
     """Addresses whose hashes are the same find room side by side: both ends can be such."""
     loaded.forget()
