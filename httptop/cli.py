@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from httptop import options as command_line
 from httptop import paths, settings
-from httptop.errors import HttptopError, UsageError
+from httptop.errors import HttptopError, UsageError, internal
 from httptop.options import HelpRequested, Options
 from httptop.stopping import Signals, Stopped
 
@@ -193,8 +193,7 @@ def main(arguments: Sequence[str] | None = None, world: World | None = None) -> 
     except Exception as error:
         if world.environ.get("HTTPTOP_DEBUG"):
             raise
-        world.complain(f"httptop: internal error: {type(error).__name__}: {error}\n"
-                       "  please report it with the traceback that HTTPTOP_DEBUG=1 gives\n")
+        world.complain("\n".join(internal(error).lines()) + "\n")
         return 1
 
 

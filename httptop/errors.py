@@ -29,3 +29,9 @@ class MissingFeatureError(HttptopError):
     """A privilege, a package or a kernel feature is missing (exit code 3)."""
 
     exit_code = 3
+
+
+def internal(error: BaseException | None) -> HttptopError:
+    """Our own fault, as a user sees it."""
+    return HttptopError(f"internal error: {type(error).__name__}: {error}",
+                        "please report it with the traceback that HTTPTOP_DEBUG=1 gives")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
-from httptop.errors import HttptopError
+from httptop.errors import HttptopError, internal
 
 if TYPE_CHECKING:  # the screen paints before it needs them
     from httptop.capture import Source
@@ -166,6 +167,10 @@ class Worker:
                 publish(snapshot)
         except HttptopError as error:
             publish(error)
+        except Exception as error:  # else the screen would stand still, and not say so
+            publish(internal(error))
+            if os.environ.get("HTTPTOP_DEBUG"):
+                raise
 
     def _due_s(self) -> float:
         return min(self._delay_s, LOSING_S) if self._losing else self._delay_s

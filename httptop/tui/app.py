@@ -20,7 +20,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from httptop import render
-from httptop.errors import HttptopError
+from httptop.errors import HttptopError, internal
 from httptop.filters import Filter
 from httptop.render import ASCII, UNICODE
 from httptop.settings import DEFAULTS, Settings
@@ -193,8 +193,7 @@ class HttptopApp(App[None]):
     def _fatal_error(self) -> None:
         """Textual's hook for our own bugs: its traceback shows the values of all variables, and needs files to read."""
         error = self._exception
-        self.failure = HttptopError(f"internal error: {type(error).__name__}: {error}",
-                                    "please report it with the traceback that HTTPTOP_DEBUG=1 gives")
+        self.failure = internal(error)
         if os.environ.get("HTTPTOP_DEBUG"):
             super()._fatal_error()
         else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from httptop.engine import Engine
 from httptop.errors import HttptopError
 from httptop.records import Batch, Counter
@@ -54,6 +56,22 @@ def test_losses_are_told_soon() -> None:
         assert len(seen) == count
     finally:
         worker.stop()
+
+
+class Broken(Slow):
+    def read(self, timeout_s: float) -> Batch:
+        raise ZeroDivisionError("oops")
+
+
+def test_a_fault_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for Snapshots hears that there will be none."""
+    monkeypatch.delenv("HTTPTOP_DEBUG", raising=False)
+    worker = Worker(Broken(SourceInfo("live", ("lo",))), lambda opened: Engine(opened.info, 0, lambda *_: None), 3600.0)
+    seen: list[Snapshot | HttptopError] = []
+    worker.start(seen.append)
+    until(lambda: seen, "the error")
+    worker.stop()
+    assert [str(error) for error in seen] == ["internal error: ZeroDivisionError: oops"]
 
 
 def test_delay_can_be_changed() -> None:
