@@ -47,7 +47,7 @@ struct scratch {
 	__u64 asked_ns; /* of the track, which is locked */
 	__u32 hashed, template, answer, verdict;
 	__u32 target, query, end; /* of a request: where its target begins, what follows its '?' (0: none), where both end */
-	__u32 host, host_end; /* where its Host begins and ends, if it has one; else 0 */
+	__u32 host, host_end; /* where its Host begins and ends; host_end 0: it has none, see hash_behind() */
 	__u32 head, asks; /* how long its head is, and all of it */
 	struct kept kept;
 	__u32 found, detail;

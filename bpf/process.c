@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Processes: in whose context a tracepoint was called, and what is known of a flow's ends. No header: BCC finds maps in the main text only.
+ * Processes: in whose context a tracepoint was called, and who is at a flow's ends. No header: BCC finds maps in the main
+ * text only.
  *
  * The TASK_*, SOCK_* and NET_INODE constants are offsets that httptop/capture/btf.py has found in the running kernel.
  * Where it tells nothing they are not defined, and the thread's own name and no start time have to do.

@@ -177,15 +177,15 @@ class Engine:
         del self._in_flight[pending]
         ends, kernel, record = self._ends(flow, ts_ns), self._in_kernel, self._record
         known = kernel.learn(pending, head, seq, record) if kernel and record else None
-        place = partial(self._place, pending.head, status, ends, ts_ns)
-        cell, server, client = answered = (place(OTHER_PATH) if kernel and kernel.is_sample(known) else
-                                           self._answered(pending.head, status, ends, ts_ns))
+        cell, server, client = answered = (self._place(pending.head, status, ends, ts_ns, OTHER_PATH)
+            if kernel and kernel.is_sample(known) else self._answered(pending.head, status, ends, ts_ns))
         cell.answered(max(ts_ns - pending.end_ns, 0))
         server.total += 1
         client.total += 1
         flow.answer = cell
         if kernel and record and known:
-            kernel.count(known, status, flow.owned(record), ends, answered, place)  # which may fold all these
+            kernel.count(known, status, flow.owned(record), ends, answered,  # which may fold all these
+                         partial(self._place, pending.head, status, ends, ts_ns))
 
     def on_response_end(self, flow: Flow, length: int) -> None:
         """The last response of `flow` is `length` bytes long, head included."""
